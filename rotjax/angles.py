@@ -1,0 +1,223 @@
+"""Angles: units, wrapping, circular averages, and which angles are drawn.
+
+Inside rotjax a head sees `theta`, radians in [-pi, pi), on a circle whose full
+turn is one period of the content (360 degrees, or 180 for lines and text).
+People, the warp and every table see degrees, counter-clockwise as seen on the
+screen. Pure functions; those on arrays take NumPy and JAX arrays alike.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import errors
+
+TWO_PI = 2 * math.pi
+
+
+def wrap(theta: jax.typing.ArrayLike, period: float = TWO_PI) -> jax.Array:
+  """Wraps angles into [-period/2, period/2).
+
+  Args:
+    theta: `[...]` angles, in the unit of `period`.
+    period: the full turn.
+
+  Returns:
+    `[...]` the equivalent angles; NumPy in, NumPy out.
+  """
+  wrapped = (theta + period / 2) % period - period / 2
+  # In floating point the remainder of a tiny negative number is `period`.
+  xp = jnp if isinstance(wrapped, jax.Array) else np
+  return xp.where(wrapped >= period / 2, -period / 2, wrapped)
+
+
+def difference(
+    a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, period: float = TWO_PI
+) -> jax.Array:
+  """The signed shortest turn from `b` to `a`, `[...]` in [-period/2, ...)."""
+  return wrap(a - b, period)
+
+
+def circular_mean(
+    theta: np.ndarray, weights: np.ndarray | None = None, axis: int = -1
+) -> np.ndarray:
+  """Direction of the vector average, radians (Mardia & Jupp 2000, eq. 2.2.4).
+
+  Args:
+    theta: radians; averaged over `axis`.
+    weights: non-negative, broadcastable to `theta`; equal when None.
+    axis: the axis that goes.
+
+  Returns:
+    Radians in [-pi, pi); arbitrary where the resultant is zero.
+  """
+  xp = jnp if isinstance(theta, jax.Array) else np
+  w = 1.0 if weights is None else weights
+  sine, cosine = (w * xp.sin(theta)).sum(axis), (w * xp.cos(theta)).sum(axis)
+  return wrap(xp.arctan2(sine, cosine))
+
+
+def circular_median(theta: np.ndarray) -> float:
+  """The angle with the least mean arc distance to a sample.
+
+  One of the sample's own points attains the minimum (Mardia & Jupp 2000,
+  section 2.2.2), so the exact answer is a search over them, O(n log n).
+
+  Args:
+    theta: `[n]` radians, n >= 1.
+
+  Returns:
+    Radians in [-pi, pi); the smallest such point where several tie.
+  """
+  points = np.sort(wrap(np.asarray(theta, np.float64).ravel()))
+  n = len(points)
+  turns = np.concatenate([points, points + TWO_PI])
+  total = np.concatenate([[0.0], np.cumsum(turns)])
+  first = np.arange(n)
+  # [first, middle) lie within half a turn counter-clockwise of each point.
+  middle = np.searchsorted(turns, points + math.pi, side="right")
+  ahead = total[middle] - total[first] - (middle - first) * points
+  behind = (n + first - middle) * (points + TWO_PI) - (
+      total[n + first] - total[middle]
+  )
+  return float(points[np.argmin(np.round(ahead + behind, 9))])
+
+
+def hashed_uniform(index: np.ndarray) -> np.ndarray:
+  """A fixed pseudo-random number in [0, 1) for each non-negative integer.
+
+  The 32-bit finaliser of MurmurHash3 (Appleby 2011): the same for every run,
+  arm, seed and machine, and unrelated for neighbouring indices.
+  """
+  h = np.asarray(index, np.uint64) + np.uint64(0x9E3779B9)
+  mask = np.uint64(0xFFFFFFFF)
+  for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+    h = ((h ^ (h >> np.uint64(shift))) * np.uint64(factor)) & mask
+  return (h ^ (h >> np.uint64(16))) / 2.0**32
+
+
+@dataclasses.dataclass(frozen=True)
+class Angles:
+  """Which angles are drawn, and on which circle they are scored.
+
+  Attributes:
+    distribution: "uniform" over the range, "grid" with `step_deg` over the
+      range, or "values": those of `values_deg`, equally likely.
+    step_deg: spacing of the grid, from the range's lower end.
+    range_deg: lower and upper end, degrees; a full turn leaves the upper out.
+    values_deg: the list for "values".
+    period_deg: the content's own period: 360, or 360/n where it is n-fold
+      symmetric. Angles are trained and scored modulo it.
+  """
+
+  distribution: str = "uniform"
+  step_deg: float = 20.0
+  range_deg: tuple[float, float] = (-180.0, 180.0)
+  values_deg: tuple[float, ...] = ()
+  period_deg: float = 360.0
+
+  def __post_init__(self):
+    if self.distribution not in ("uniform", "grid", "values"):
+      raise errors.unknown(
+          "angles.distribution", self.distribution, ("uniform", "grid", "values")
+      )
+    fold = 360 / self.period_deg if self.period_deg > 0 else 0.5
+    if abs(fold - round(fold)) > 1e-9 or fold < 1:
+      raise errors.UserError(
+          f"angles.period_deg = {self.period_deg} is not 360/n: use 360, 180,"
+          " 120, 90, ..."
+      )
+    if len(self.range_deg) != 2 or self.range_deg[0] >= self.range_deg[1]:
+      raise errors.UserError(
+          f"angles.range_deg = {self.range_deg} is not (low, high) with"
+          " low < high"
+      )
+    if self.range_deg[1] - self.range_deg[0] > 360:
+      raise errors.UserError(
+          f"angles.range_deg = {self.range_deg} spans more than 360 degrees"
+      )
+    if self.distribution == "grid" and self.step_deg <= 0:
+      raise errors.UserError(
+          f"angles.step_deg = {self.step_deg} must be positive"
+      )
+    if self.distribution == "values" and not self.values_deg:
+      raise errors.UserError(
+          'angles.distribution = "values" needs angles.values_deg, e.g.'
+          " (0, 90, 180, 270)"
+      )
+
+  @property
+  def width_deg(self) -> float:
+    """Length of the arc that the drawn angles cover, degrees."""
+    return min(self.range_deg[1] - self.range_deg[0], self.period_deg)
+
+  @property
+  def discrete_deg(self) -> np.ndarray | None:
+    """`[n]` the possible angles in degrees; None where they are a continuum."""
+    if self.distribution == "values":
+      return np.asarray(self.values_deg, np.float64)
+    if self.distribution == "grid":
+      low, high = self.range_deg
+      # The upper end of a full turn is the lower end again.
+      end = high - 1e-9 if high - low >= 360 else high + 1e-9
+      return np.arange(low, end, self.step_deg, dtype=np.float64)
+    return None
+
+  def draw(self, key: jax.Array) -> jax.Array:
+    """One angle in degrees, float32 scalar, from a typed PRNG key."""
+    values = self.discrete_deg
+    if values is not None:
+      values = jnp.asarray(values, jnp.float32)
+      return values[jax.random.randint(key, (), 0, len(values))]
+    low, high = self.range_deg
+    return jax.random.uniform(key, (), jnp.float32, low, high)
+
+  def to_theta(self, angle_deg: jax.typing.ArrayLike) -> jax.Array:
+    """Degrees to the heads' radians: one period is one full turn."""
+    return wrap(wrap(angle_deg, self.period_deg) * (TWO_PI / self.period_deg))
+
+  def to_degrees(self, theta: jax.typing.ArrayLike) -> jax.Array:
+    """The heads' radians to degrees in [-period/2, period/2)."""
+    return theta * (self.period_deg / TWO_PI)
+
+  @property
+  def log_jacobian(self) -> float:
+    """Added to a head's log-density to get nats per radian of real turn."""
+    return math.log(360.0 / self.period_deg)
+
+  def evaluation_deg(self, index: np.ndarray, num_angles: int) -> np.ndarray:
+    """The angles at which each image is evaluated, the same for every run.
+
+    An even grid over the range, offset by a hash of the image's index: one
+    common grid would alias with bin heads and clumping statistics. Where the
+    distribution is discrete, evenly spread members of it.
+
+    Args:
+      index: `[n]` dataset indices.
+      num_angles: A.
+
+    Returns:
+      `[n, A]` degrees, float64 (A is smaller where fewer values exist).
+    """
+    offset = hashed_uniform(index)[:, None]
+    values = self.discrete_deg
+    if values is None:
+      low = self.range_deg[0]
+      return low + (np.arange(num_angles) + offset) * (
+          self.width_deg / num_angles
+      )
+    count = min(num_angles, len(values))
+    stride = np.arange(count) * len(values) // count
+    start = (offset * len(values)).astype(np.int64)
+    return values[(stride + start) % len(values)]
+
+  def quantiles_deg(self, n: int = 3600) -> np.ndarray:
+    """`[~n]` angles that stand for the distribution, for chance levels."""
+    values = self.discrete_deg
+    if values is not None:
+      return values
+    low, width = self.range_deg[0], self.width_deg
+    return low + width * (np.arange(n) + 0.5) / n

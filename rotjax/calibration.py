@@ -1,0 +1,215 @@
+"""Densities fitted after training, on the validation set: one for every head.
+
+A head without a density gets a von Mises around its decoded angle; a head with
+one gets it tempered, p^tau / Z(tau). One parameter each, both by maximum
+likelihood, so that tables can show raw and recalibrated scores of all rows
+and favour none. Everything here is on the head's own circle, in radians.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+import scipy.special
+
+from rotjax import angles
+from rotjax import errors
+from rotjax.metrics import probabilistic
+
+KINDS = ("vonmises", "temper")
+MAX_KAPPA = 1e6
+TAU_RANGE = (1e-3, 1e2)
+# Views that a tempering is fitted to; its standard error is about 2 % there.
+TEMPER_VIEWS = 8192
+_CHUNK = 4096  # views decoded at once
+# Stands for log 0, so that 0 times it is 0.
+_FLOOR = -1e6
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+  """The fitted parameter; a pytree, so it can be an argument of jitted code.
+
+  Attributes:
+    kind: "vonmises" or "temper".
+    value: kappa of the von Mises, or tau of the tempering: below 1 where the
+      head was too sure of itself.
+  """
+
+  kind: str
+  value: float
+
+  def to_dict(self) -> dict[str, Any]:
+    """For JSON."""
+    return {"kind": self.kind, "value": float(self.value)}
+
+  @classmethod
+  def from_dict(cls, state: dict[str, Any]) -> "Calibration":
+    """What `to_dict` gave."""
+    if state["kind"] not in KINDS:
+      raise errors.unknown("calibration", state["kind"], KINDS)
+    return cls(state["kind"], float(state["value"]))
+
+
+jax.tree_util.register_dataclass(
+    Calibration, data_fields=["value"], meta_fields=["kind"]
+)
+
+
+def fit_vonmises(residual: np.ndarray) -> float:
+  """Concentration of a von Mises about zero, by maximum likelihood.
+
+  Solves I1(kappa)/I0(kappa) = mean cos(residual) (Mardia & Jupp 2000, eq.
+  5.3.4), as 1 - ... on both sides: at large kappa that difference has the
+  digits. 0 where the mean is not positive, MAX_KAPPA where it is larger still.
+
+  Args:
+    residual: `[m]` decoded less true angle, radians.
+
+  Returns:
+    kappa in [0, MAX_KAPPA].
+  """
+  residual = np.asarray(residual, np.float64)
+  loss = 2 * np.square(np.sin(residual / 2)).mean()  # mean of 1 - cos
+
+  def excess(log1p_kappa: float) -> float:
+    kappa = math.expm1(log1p_kappa)
+    ratio = scipy.special.i1e(kappa) / scipy.special.i0e(kappa)
+    return (1 - ratio) - loss
+
+  low, high = 0.0, math.log1p(MAX_KAPPA)
+  if excess(low) <= 0:
+    return 0.0
+  if excess(high) >= 0:
+    return MAX_KAPPA
+  return math.expm1(scipy.optimize.brentq(excess, low, high, xtol=1e-10))
+
+
+@jax.jit
+def _likelihood_slope(
+    tau: jax.Array, log_density_grid: jax.Array, log_density: jax.Array
+) -> jax.Array:
+  """Derivative in tau of the mean negative log-likelihood of p^tau / Z.
+
+  E_tau[log p] - mean log p(truth), `[m, G]` and `[m]`: increasing in tau, for
+  log Z is convex.
+  """
+  weight = jax.nn.softmax(tau * log_density_grid)
+  return ((weight * log_density_grid).sum(-1) - log_density).mean()
+
+
+def fit_temper(log_density_grid: jax.Array, log_density: jax.Array) -> float:
+  """Exponent tau that maximises the likelihood of p^tau / Z(tau).
+
+  The likelihood is concave in tau, so the root of its slope is the maximum,
+  and far better conditioned in float32 than the maximum itself.
+
+  Args:
+    log_density_grid: `[m, G]` nats per radian on `probabilistic.grid(G)`.
+    log_density: `[m]` at the truth.
+
+  Returns:
+    tau, in TAU_RANGE.
+  """
+  table = jnp.maximum(log_density_grid.astype(jnp.float32), _FLOOR)
+  truth = jnp.maximum(log_density.astype(jnp.float32), _FLOOR)
+
+  def slope(log_tau: float) -> float:
+    tau = jnp.asarray(math.exp(log_tau), jnp.float32)
+    return float(_likelihood_slope(tau, table, truth))
+
+  low, high = map(math.log, TAU_RANGE)
+  if slope(low) >= 0:
+    return TAU_RANGE[0]
+  if slope(high) <= 0:
+    return TAU_RANGE[1]
+  return math.exp(scipy.optimize.brentq(slope, low, high, xtol=1e-6))
+
+
+def states_density(head: Any) -> bool:
+  """Whether the head's log_density is one, or None."""
+  outputs = jax.ShapeDtypeStruct((head.num_outputs,), jnp.float32)
+  theta = jax.ShapeDtypeStruct((), jnp.float32)
+  return jax.eval_shape(head.log_density, outputs, theta) is not None
+
+
+def fit(head: Any, outputs: jax.Array, theta: jax.Array) -> Calibration:
+  """Fits a head's recalibration to validation outputs.
+
+  A tempering needs `[m, G]` log-densities, so it is fitted to at most
+  TEMPER_VIEWS views, evenly spaced over all m; a von Mises to all of them.
+
+  Args:
+    head: any head.
+    outputs: `[m, num_outputs]` on the validation set.
+    theta: `[m]` the truth, radians.
+
+  Returns:
+    The calibration.
+  """
+  if not states_density(head):
+    decoded = jax.jit(
+        lambda outputs: jax.lax.map(head.decode, outputs, batch_size=_CHUNK)
+    )(jnp.asarray(outputs))
+    residual = angles.difference(
+        np.asarray(decoded, np.float64), np.asarray(theta, np.float64)
+    )
+    return Calibration("vonmises", fit_vonmises(residual))
+  m = len(theta)
+  keep = np.arange(min(m, TEMPER_VIEWS)) * m // min(m, TEMPER_VIEWS)
+  outputs = jnp.asarray(outputs)[keep]
+  theta = jnp.asarray(theta, jnp.float32)[keep]
+  table = jax.jit(
+      lambda outputs: probabilistic.tabulate(
+          head, outputs, probabilistic.grid()
+      )
+  )(outputs)
+  return Calibration(
+      "temper", fit_temper(table, head.log_density(outputs, theta))
+  )
+
+
+def _vonmises_log_density(
+    kappa: jax.Array, mean: jax.Array, theta: jax.Array
+) -> jax.Array:
+  """`[...]` nats per radian of von Mises(mean, kappa) at `theta` `[...]`."""
+  # 1 - cos D as a square: kappa (1 - cos D) loses its digits at large kappa.
+  square = jnp.square(jnp.sin((theta - mean) / 2))
+  log_i0e = jnp.log(jax.scipy.special.i0e(kappa))
+  return -2 * kappa * square - math.log(2 * math.pi) - log_i0e
+
+
+def apply(
+    calibration: Calibration,
+    head: Any,
+    outputs: jax.Array,
+    theta: jax.Array,
+    num_points: int = probabilistic.GRID_SIZE,
+) -> tuple[jax.Array, jax.Array]:
+  """The recalibrated log-density, at the truth and on a ring.
+
+  Args:
+    calibration: from `fit` with the same head; may be traced.
+    head: the head.
+    outputs: `[..., num_outputs]`.
+    theta: `[...]` radians.
+    num_points: G.
+
+  Returns:
+    `[...]` at theta and `[..., G]` on `probabilistic.grid(G)`; nats per radian.
+  """
+  ring = probabilistic.grid(num_points)
+  value = jnp.asarray(calibration.value, jnp.float32)
+  if calibration.kind == "vonmises":
+    mean = head.decode(outputs)
+    at = lambda t: _vonmises_log_density(value, mean, t)
+    return at(theta), jax.vmap(at, out_axes=-1)(ring)
+  table = probabilistic.tabulate(head, outputs, ring).astype(jnp.float32)
+  table = value * jnp.maximum(table, _FLOOR)
+  log_z = jax.nn.logsumexp(table, axis=-1) + math.log(2 * math.pi / num_points)
+  truth = jnp.maximum(head.log_density(outputs, theta), _FLOOR)
+  return value * truth - log_z, table - log_z[..., None]

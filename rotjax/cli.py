@@ -1,0 +1,145 @@
+"""What the commands share: flags, one-line errors, exit status, the cache."""
+
+import argparse
+import logging
+import os
+import pathlib
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rotjax import errors
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+  """Takes `--config.key=value` and `--config.key value` out of a command line.
+
+  Returns:
+    The other arguments, and key -> value.
+
+  Raises:
+    UserError: a `--config.key` without a value.
+  """
+  rest, overrides = [], {}
+  items = iter(argv)
+  for item in items:
+    if not item.startswith("--config."):
+      rest.append(item)
+      continue
+    key, equals, value = item.removeprefix("--config.").partition("=")
+    if not equals:
+      value = next(items, None)
+      if value is None or value.startswith("--"):
+        raise errors.UserError(
+            f"--config.{key} needs a value: --config.{key}=VALUE"
+        )
+    overrides[key] = value
+  return rest, overrides
+
+
+class _Parser(argparse.ArgumentParser):
+  """An ArgumentParser whose mistakes are one line, like all others."""
+
+  def error(self, message):
+    raise errors.UserError(f"{message} (see {self.prog} --help)")
+
+
+def parser(prog: str, description: str, examples: str) -> _Parser:
+  """A parser whose --help ends in examples."""
+  return _Parser(
+      prog=f"python -m {prog}",
+      description=description,
+      epilog=f"examples:\n{examples}",
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+      allow_abbrev=False,
+  )
+
+
+def run(command: Callable[[Sequence[str]], int | None]) -> None:
+  """Runs a command and exits: 0 done, 2 wrong input, 75 stopped, else a bug.
+
+  Args:
+    command: takes the arguments, returns its exit status or None.
+  """
+  logging.basicConfig(format="rotjax: %(message)s", level=logging.WARNING)
+  logging.getLogger("rotjax").setLevel(logging.INFO)
+  try:
+    sys.exit(command(sys.argv[1:]) or 0)
+  except errors.UserError as error:
+    _fail(str(error))
+  except KeyboardInterrupt:
+    _fail("interrupted before anything was trained", 130)
+  except BrokenPipeError:
+    # Whoever read our output has gone; nothing is left to tell it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+  except Exception as error:
+    if not _out_of_memory(error):
+      raise
+    _fail(
+        "out of memory: lower batch_size (training) or eval.batch_views"
+        " (evaluation), for example --config.eval.batch_views=256"
+    )
+
+
+def _fail(message: str, status: int = 2) -> None:
+  print("rotjax: " + " ".join(message.split()), file=sys.stderr)
+  sys.exit(status)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+  return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
+def use_compile_cache(enabled: bool) -> None:
+  """Keeps compiled programs in the user's cache folder, by machine and version.
+
+  The folder holds code: it is the user's own and never a shared one. A user's
+  JAX_COMPILATION_CACHE_DIR takes precedence.
+  """
+  import jax  # not at the top: --help must not wait for it
+
+  if not enabled or os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    return
+  root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+  machine = f"{platform.machine()}-{_cpu_digest()}-jax{jax.__version__}"
+  folder = pathlib.Path(root) / "rotjax" / "compiled" / machine
+  jax.config.update("jax_compilation_cache_dir", str(folder))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def _cpu_digest() -> str:
+  """Names this CPU's instruction set: code for another may not run here."""
+  import hashlib
+
+  try:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+  except OSError:
+    return "cpu"
+  flags = [line for line in lines if line.startswith(("flags", "Features"))]
+  return hashlib.sha256("".join(flags[:1]).encode()).hexdigest()[:8]
+
+
+def add_common_flags(p: argparse.ArgumentParser) -> None:
+  """Flags that every command that computes has."""
+  p.add_argument(
+      "--no_compile_cache",
+      action="store_true",
+      help="compile afresh instead of keeping programs in the user's cache",
+  )
+
+
+def load_config(spec: str, overrides: dict[str, str]) -> Any:
+  """The resolved, validated config of `--config FILE[:variant]` and flags.
+
+  Raises:
+    UserError: see `config.load`, `config.resolve`, `config.validate`.
+  """
+  from rotjax import config as config_lib
+
+  config = config_lib.resolve(config_lib.load(spec), overrides)
+  if overrides:
+    config.name += "-" + config_lib.digest(overrides)
+  config_lib.validate(config)
+  return config

@@ -1,0 +1,387 @@
+"""Configuration: every field, how names become objects, and the resolver.
+
+A config is an `ml_collections.ConfigDict`. Files in configs/, `--config.x=y`
+flags and sweeps all go through `resolve`: a new `head.name` (likewise model,
+optim, data) first replaces that sub-config by the named entry's defaults, then
+the other overrides apply; an unknown field is refused with the near names.
+"""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+
+from rotjax import errors
+
+# Fields that may differ when a run is resumed: they change no number.
+_INCIDENTAL = ("name", "executor", "checkpoint", "log")
+
+
+def _table(section: str) -> Mapping[str, type]:
+  """The named entries that a sub-config may be; imported when first needed."""
+  module, attribute = {
+      "data": ("rotjax.data", "DATASETS"),
+      "head": ("rotjax.heads", "HEADS"),
+      "model": ("rotjax.models", "MODELS"),
+      "optim": ("rotjax.optim", "OPTIMIZERS"),
+  }[section]
+  return getattr(importlib.import_module(module), attribute)
+
+
+NAMED = ("data", "head", "model", "optim")
+
+
+def _entry(section: str, name: str) -> Callable:
+  """The dataclass behind `section.name`: a key, or a dotted path to a class."""
+  table = _table(section)
+  if name in table:
+    return table[name]
+  module, _, attribute = name.rpartition(".")
+  if module:
+    try:
+      return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+      raise errors.UserError(
+          f"{section}.name = {name!r} is a dotted path that cannot be imported:"
+          f" {error}"
+      ) from None
+  if section == "data":  # any other prepared TFDS dataset
+    return importlib.import_module("rotjax.data").find(name)
+  raise errors.unknown(section, name, table)
+
+
+def defaults(section: str, name: str) -> ml_collections.ConfigDict:
+  """The sub-config of a named entry: its dataclass's fields and defaults.
+
+  A field whose name clashes with a method ends in an underscore in Python
+  (`loss_`) and not in the config (`head.loss`).
+  """
+  fields = _fields(_entry(section, name))
+  return ml_collections.ConfigDict({"name": name, **fields})
+
+
+def _fields(factory: Callable) -> dict[str, Any]:
+  parameters = inspect.signature(factory).parameters.values()
+  return {p.name.rstrip("_"): p.default for p in parameters}
+
+
+def build(section: str, sub: Mapping[str, Any]) -> Any:
+  """The object that a named sub-config describes.
+
+  Args:
+    section: "data", "head", "model" or "optim".
+    sub: `config[section]`.
+
+  Raises:
+    UserError: a name or a value that does not exist, from the object's own
+      checks.
+  """
+  return _construct(_entry(section, sub["name"]), sub)
+
+
+def _construct(factory: Callable, sub: Mapping[str, Any]) -> Any:
+  names = inspect.signature(factory).parameters
+  return factory(**{name: sub[name.rstrip("_")] for name in names})
+
+
+def build_view(config: Mapping[str, Any]) -> Any:
+  """The view of `config.view`, its centre not yet resolved."""
+  return _construct(importlib.import_module("rotjax.view").View, config["view"])
+
+
+def build_angles(config: Mapping[str, Any]) -> Any:
+  """The angles of `config.angles`."""
+  cls = importlib.import_module("rotjax.angles").Angles
+  return _construct(cls, config["angles"])
+
+
+def base() -> ml_collections.ConfigDict:
+  """The base config: every field that a run reads."""
+  config = ml_collections.ConfigDict()
+  # Set from the file's name and variant; names the run folder.
+  config.name = "base"
+  # Parameters, data order, angles, shifts and dropout all derive from it.
+  config.seed = 0
+  # Runs seed, seed + 1, ..., each in its own folder seed-N/.
+  config.num_seeds = 1
+  # Seeds in one program: "on", "off", or "auto" (on accelerators).
+  config.seeds_together = "auto"
+  # "jit" (a mesh of devices) or "pmap"; the same numbers to rounding.
+  config.executor = "jit"
+  # Images a step, over all devices.
+  config.batch_size = 128
+  config.num_steps = 1000
+  # Steps scanned in one call; more than 1 pays on accelerators only.
+  config.steps_per_call = 1
+  # Arithmetic of the backbone: "float32" or "bfloat16".
+  config.dtype = "float32"
+  # Sub-configs whose fields are those of the named entry.
+  config.data = defaults("data", "mnist_5k")
+  config.data.classes = (3,)
+  config.model = defaults("model", "strided")
+  config.head = defaults("head", "vonmises")
+  config.optim = defaults("optim", "adam")
+  # What the network sees (view.py) and which angles are drawn (angles.py).
+  config.view = _fields(importlib.import_module("rotjax.view").View)
+  config.angles = _fields(importlib.import_module("rotjax.angles").Angles)
+  config.eval = ml_collections.ConfigDict({
+      # Validation every so many steps, and at the end; 0: at the end only.
+      "every_steps": 500,
+      # Angles at which each image is turned.
+      "num_angles": 36,
+      # Test-time averaging: "none", or "rot90" over the four quarter turns.
+      "tta": "none",
+      # Views in one call: bounds the memory.
+      "batch_views": 2048,
+  })
+  config.checkpoint = ml_collections.ConfigDict({
+      # A resumable state every so many steps, and at the end.
+      "every_steps": 1000,
+      # How many of the latest are kept, besides the best.
+      "keep": 2,
+  })
+  config.log = ml_collections.ConfigDict({
+      # Scalars to metrics.jsonl and TensorBoard every so many steps.
+      "every_steps": 50,
+  })
+  return config
+
+
+# What `config.py:variant` may say, besides a file's own variants.
+VARIANTS = {
+    "mnist": {"data.name": "mnist", "data.classes": (3,)},
+    "all_digits": {"data.classes": ()},
+    "smoke": {
+        "num_steps": 20,
+        "batch_size": 16,
+        "eval.num_angles": 4,
+        "eval.every_steps": 10,
+        "checkpoint.every_steps": 10,
+        "log.every_steps": 5,
+    },
+}
+
+
+def make(
+    variant: str,
+    overrides: Mapping[str, Any],
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+) -> ml_collections.ConfigDict:
+  """What a config file's `get_config(variant)` returns.
+
+  Args:
+    variant: comma-separated names, applied in that order; "" for none.
+    overrides: dotted keys over `base()`.
+    variants: this file's own, added to or replacing entries of `VARIANTS`.
+
+  Raises:
+    UserError: an unknown variant or field.
+  """
+  config = resolve(base(), overrides)
+  table = {**VARIANTS, **(variants or {})}
+  for name in filter(None, variant.split(",")):
+    if name not in table:
+      raise errors.unknown("config variant", name, table)
+    config = resolve(config, table[name])
+  return config
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Dotted key -> value for every leaf."""
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, (Mapping, ml_collections.ConfigDict)):
+      flat.update(flatten(value, f"{prefix}{key}."))
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+def resolve(
+    config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
+) -> ml_collections.ConfigDict:
+  """A copy of `config` with dotted-key overrides applied.
+
+  Args:
+    config: left as it is.
+    overrides: values of the field's type, or strings that parse to it.
+
+  Returns:
+    The new config.
+
+  Raises:
+    UserError: an unknown field, or a value that does not fit it.
+  """
+  config = config.copy_and_resolve_references()
+  overrides = dict(overrides)
+  for section in NAMED:
+    name = overrides.pop(f"{section}.name", None)
+    if name is not None and name != config[section].name:
+      config[section] = defaults(section, str(name))
+  for key, value in overrides.items():
+    flat = flatten(config)
+    if key not in flat:
+      raise errors.unknown("config field", key, flat)
+    owner = config
+    *path, last = key.split(".")
+    for part in path:
+      owner = owner[part]
+    owner[last] = _parse(key, value, flat[key])
+  return config
+
+
+def _parse(key: str, value: Any, current: Any) -> Any:
+  """`value`, or what the string stands for, in the type of `current`."""
+  kind = type(current)
+  try:
+    if kind is str:
+      return str(value)
+    if isinstance(value, str):
+      text = value.strip().lower() if kind is bool else value
+      value = ast.literal_eval(
+          {"true": "True", "false": "False"}.get(text, text)
+      )
+    if kind is tuple:
+      items = value if isinstance(value, (tuple, list)) else (value,)
+      item = type(current[0]) if current else None
+      return tuple(x if item is None else _exact(x, item) for x in items)
+    return _exact(value, kind)
+  except (ValueError, SyntaxError, TypeError):
+    raise errors.UserError(
+        f"--config.{key}={value} is not {_article(kind)}; it is"
+        f" {current!r} by default"
+    ) from None
+
+
+def _exact(value: Any, kind: type) -> Any:
+  if kind is float and type(value) in (int, float):
+    return float(value)
+  if type(value) is not kind:
+    raise TypeError(value)
+  return value
+
+
+def _article(kind: type) -> str:
+  return {
+      bool: "true or false",
+      int: "a whole number",
+      float: "a number",
+      tuple: "a tuple such as (3,)",
+  }[kind]
+
+
+def validate(config: ml_collections.ConfigDict) -> None:
+  """Checks what no sub-object checks by itself.
+
+  Raises:
+    UserError: naming the field, its value and what is valid.
+  """
+  least = {
+      "num_seeds": 1,
+      "batch_size": 1,
+      "num_steps": 1,
+      "steps_per_call": 1,
+      "eval.every_steps": 0,
+      "eval.num_angles": 1,
+      "eval.batch_views": 1,
+      "checkpoint.every_steps": 1,
+      "checkpoint.keep": 1,
+      "log.every_steps": 1,
+      "seed": 0,
+  }
+  flat = flatten(config)
+  for key, low in least.items():
+    if flat[key] < low:
+      raise errors.UserError(f"{key} = {flat[key]} must be at least {low}")
+  if config.dtype not in ("float32", "bfloat16"):
+    raise errors.unknown("dtype", config.dtype, ("float32", "bfloat16"))
+  if config.eval.tta not in ("none", "rot90"):
+    raise errors.unknown("eval.tta", config.eval.tta, ("none", "rot90"))
+  importlib.import_module("rotjax.executors").check_options(config)
+  for section in NAMED:
+    build(section, config[section])
+  build_view(config)
+  build_angles(config)
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+  """Sorted, indented JSON; tuples become lists and come back as tuples."""
+  return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+  """The inverse of `to_json`."""
+
+  def tuples(value):
+    if isinstance(value, dict):
+      return {k: tuples(v) for k, v in value.items()}
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+  return ml_collections.ConfigDict(tuples(json.loads(text)))
+
+
+def identity(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The fields that decide a run's numbers: two runs are the same if equal."""
+  flat = flatten(from_json(to_json(config)))
+  return {k: v for k, v in flat.items() if k.split(".")[0] not in _INCIDENTAL}
+
+
+def digest(fields: Mapping[str, Any]) -> str:
+  """Eight hexadecimal digits that name a set of overrides or a config."""
+  text = json.dumps(dict(fields), sort_keys=True, default=str)
+  return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def find_file(name: str) -> pathlib.Path:
+  """A config file by path, or a shipped one by its name.
+
+  Raises:
+    UserError: neither exists; the shipped names nearest to it come first.
+  """
+  path = pathlib.Path(name)
+  if path.is_file():
+    return path
+  here = pathlib.Path(__file__).parent
+  # In a wheel the configs lie inside the package, in a checkout beside it.
+  folders = [here / "shipped_configs", here.parent / "configs"]
+  shipped = {
+      file.stem: file for folder in folders for file in folder.glob("*.py")
+  }
+  if path.stem in shipped:
+    return shipped[path.stem]
+  raise errors.unknown("config", name, shipped)
+
+
+def load(spec: str) -> ml_collections.ConfigDict:
+  """The config that `--config FILE[:variant]` names, with its name set.
+
+  Raises:
+    UserError: no such file, a file without `get_config`, or one that fails.
+  """
+  name, _, variant = spec.partition(":")
+  path = find_file(name)
+  module_spec = importlib.util.spec_from_file_location(
+      f"rotjax_config_{path.stem}", path
+  )
+  module = importlib.util.module_from_spec(module_spec)
+  try:
+    module_spec.loader.exec_module(module)
+    get_config = module.get_config
+  except AttributeError:
+    raise errors.UserError(
+        f"config file {path} has no function get_config(variant)"
+    ) from None
+  except Exception as error:
+    raise errors.UserError(
+        f"config file {path} cannot be read: {type(error).__name__}: {error}"
+    ) from error
+  config = get_config(variant)
+  config.name = "-".join([path.stem, *filter(None, variant.split(","))])
+  return config

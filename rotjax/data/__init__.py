@@ -1,0 +1,45 @@
+"""Datasets: what `data.name` may be.
+
+A dataset is a frozen dataclass whose fields are its config options. It has
+
+- `load(split) -> Split`, split in "train", "validation", "test";
+- `center`: (y, x) in pixels about which its images are to be turned, or None
+  for the canvas centre;
+- `name`, `num_classes`, `overlaps` (datasets whose training examples are among
+  its own: a run on one of those is not to be scored on it), and `protocol`,
+  its split in a sentence.
+
+A new one is a class in a file of this folder and a line in DATASETS.
+"""
+
+import functools
+from collections.abc import Callable
+
+from rotjax.data import mnist, mnist_5k, prepared
+from rotjax.data.split import SPLITS, Split
+
+DATASETS = {
+    "mnist_5k": mnist_5k.Mnist5k,
+    "mnist": mnist.Mnist,
+    "fashion_mnist": mnist.FashionMnist,
+}
+
+__all__ = ["DATASETS", "SPLITS", "Split", "find"]
+
+
+def find(name: str) -> Callable:
+  """Returns what makes the dataset of a name, from its options.
+
+  Whether a name that is not in DATASETS stands for a prepared dataset is known
+  only once `dir` is: then `load` says so.
+
+  Args:
+    name: a key of DATASETS, or a dataset that TFDS has prepared.
+
+  Returns:
+    A class, or `prepared.Tfds` with its first field given. The signature of
+    either (inspect.signature) holds the options and their defaults.
+  """
+  if name in DATASETS:
+    return DATASETS[name]
+  return functools.partial(prepared.Tfds, name)

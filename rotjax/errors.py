@@ -1,0 +1,31 @@
+"""Errors that a person can act on: one line, no traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+  """Wrong input: the message names the value, what is valid, what to do.
+
+  Commands print it as one line on stderr and exit with status 2; nothing has
+  been overwritten when it is raised.
+  """
+
+
+def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
+  """The error for a name that is not one of `valid`, nearest names first.
+
+  Args:
+    kind: what the name stands for ("head", "config field", ...).
+    name: the name given.
+    valid: the names that exist.
+
+  Returns:
+    The error, to be raised by the caller.
+  """
+  valid = sorted(valid)
+  near = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
+  hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+  rest = ", ".join(v for v in valid if v not in near)
+  listed = f"{', '.join(near)}{', ' if near and rest else ''}{rest}"
+  return UserError(f"unknown {kind} {name!r}: {hint}valid: {listed}")

@@ -1,0 +1,248 @@
+"""Executors: the one pure step, compiled for the devices at hand.
+
+"jit" spreads the batch over a mesh and lets the compiler place the one
+all-reduce; "pmap" maps the step over devices by hand. Both give the same
+parameters to rounding. Seeds trained together add a leading axis to the state,
+by `jax.vmap` of the step; several steps a call are a `lax.scan`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import errors
+from rotjax import step as step_lib
+
+P = jax.sharding.PartitionSpec
+EXECUTORS = ("jit", "pmap")
+
+
+@dataclasses.dataclass(frozen=True)
+class Executor:
+  """How a run computes.
+
+  Attributes:
+    place_state: a state on the host (leading axis R where seeds train
+      together) -> the same on the devices.
+    place_images: `[N, H, W, C]` uint8, the resident dataset -> on the devices.
+    run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
+      as `data.batches` makes it: each leaf `[S, R, B]`; metrics `[S, R]`.
+      The state is donated.
+    num_devices: that share the batch.
+  """
+
+  place_state: Callable[[Any], Any]
+  place_images: Callable[[np.ndarray], jax.Array]
+  run: Callable[..., tuple[Any, dict]]
+  num_devices: int
+
+
+def _program(train_step: step_lib.TrainStep, num_seeds: int):
+  """`(state, images, seeds, batch) -> (state, metrics)` for S steps, R seeds.
+
+  With one seed the state has no leading axis: `vmap` over an axis of one would
+  still turn plain convolutions into grouped ones.
+  """
+
+  def one(state, seed, batch, images):
+    batch = dict(batch, seed=seed, image=images[batch.pop("index")])
+    return train_step(state, batch)
+
+  def step(state, seeds, batch, images):
+    if num_seeds > 1:
+      return jax.vmap(one, in_axes=(0, 0, 0, None))(
+          state, seeds, batch, images
+      )
+    state, metrics = one(
+        state, seeds[0], jax.tree.map(lambda x: x[0], batch), images
+    )
+    return state, jax.tree.map(lambda x: x[None], metrics)
+
+  def program(state, images, seeds, batch):
+    num_steps = len(batch["mask"])
+    if num_steps == 1:  # a loop of one still costs 10x on CPU backends
+      first = jax.tree.map(lambda x: x[0], batch)
+      state, metrics = step(state, seeds, first, images)
+      return state, jax.tree.map(lambda x: x[None], metrics)
+    return lax.scan(lambda s, b: step(s, seeds, b, images), state, batch)
+
+  return program
+
+
+def mesh_shape(
+    num_devices: int, num_seeds: int, batch_size: int
+) -> tuple[int, int]:
+  """Devices along the axes ("seed", "data").
+
+  The seed axis takes as many devices as divide the seeds: seeds need no
+  communication.
+
+  Raises:
+    UserError: the remaining devices do not divide the batch.
+  """
+  along_seed = int(np.gcd(num_devices, num_seeds))
+  along_data = num_devices // along_seed
+  _check_divides(batch_size, along_data)
+  return along_seed, along_data
+
+
+def _check_divides(batch_size: int, num_devices: int):
+  if batch_size % num_devices:
+    near = max(batch_size // num_devices, 1) * num_devices
+    raise errors.UserError(
+        f"batch_size = {batch_size} is not a multiple of the {num_devices}"
+        f" devices that share it: use for example batch_size={near}"
+    )
+
+
+def jit_executor(
+    make_step: Callable[[str | None], step_lib.TrainStep],
+    batch_size: int,
+    num_seeds: int,
+    devices: list[jax.Device],
+) -> Executor:
+  """A mesh with axes ("seed", "data"), sharded arguments, `jax.jit`."""
+  shape = mesh_shape(len(devices), num_seeds, batch_size)
+  mesh = jax.sharding.Mesh(
+      np.asarray(devices).reshape(shape),
+      ("seed", "data"),
+      # Explicit axes, the default since jax 0.9, refuse ordinary layers.
+      axis_types=(jax.sharding.AxisType.Auto,) * 2,
+  )
+
+  def spread(*axes):
+    return jax.sharding.NamedSharding(mesh, P(*axes))
+
+  state_sharding = spread("seed") if num_seeds > 1 else spread()
+  batch_sharding = spread(None, "seed", "data")
+  program = jax.jit(
+      _program(make_step(None), num_seeds),
+      donate_argnums=0,
+      out_shardings=(state_sharding, spread()),
+  )
+
+  def place(sharding):
+    # A copy made by XLA: device_put of an array that is already there may
+    # share its buffer, which the donating step would then delete.
+    copy = jax.jit(lambda x: jax.tree.map(jnp.copy, x), out_shardings=sharding)
+    return lambda tree: copy(tree)
+
+  def run(state, images, seeds, batch):
+    batch = jax.device_put(batch, batch_sharding)
+    return program(state, images, seeds, batch)
+
+  return Executor(
+      place(state_sharding),
+      lambda images: jax.device_put(images, spread()),
+      run,
+      len(devices),
+  )
+
+
+def pmap_executor(
+    make_step: Callable[[str | None], step_lib.TrainStep],
+    batch_size: int,
+    num_seeds: int,
+    devices: list[jax.Device],
+) -> Executor:
+  """`jax.pmap` over the batch; the state is replicated, without an axis."""
+  count = len(devices)
+  _check_divides(batch_size, count)
+  program = jax.pmap(
+      _program(make_step("data"), num_seeds),
+      axis_name="data",
+      in_axes=(None, None, None, 0),
+      out_axes=None,
+      devices=devices,
+      donate_argnums=0,
+  )
+  mesh = jax.sharding.Mesh(
+      np.asarray(devices),
+      ("data",),
+      axis_types=(jax.sharding.AxisType.Auto,),
+  )
+  replicated = jax.sharding.NamedSharding(mesh, P())
+  copy = jax.jit(
+      lambda x: jax.tree.map(jnp.copy, x), out_shardings=replicated
+  )
+
+  def split(leaf):  # [S, R, B] -> [D, S, R, B / D]
+    parts = leaf.reshape(*leaf.shape[:2], count, -1)
+    return np.moveaxis(parts, 2, 0)
+
+  def run(state, images, seeds, batch):
+    return program(state, images, seeds, jax.tree.map(split, batch))
+
+  return Executor(
+      copy, lambda images: jax.device_put(images, replicated), run, count
+  )
+
+
+def build(
+    name: str,
+    make_step: Callable[[str | None], step_lib.TrainStep],
+    batch_size: int,
+    num_seeds: int = 1,
+    devices: list[jax.Device] | None = None,
+) -> Executor:
+  """The executor of that name.
+
+  Args:
+    name: "jit" or "pmap".
+    make_step: builds the train step for a mapped axis name, or for None.
+    batch_size: global, of one seed.
+    num_seeds: R, trained together.
+    devices: all local ones when None.
+
+  Returns:
+    The executor.
+
+  Raises:
+    UserError: a batch that the devices do not divide.
+  """
+  devices = jax.devices() if devices is None else devices
+  make = jit_executor if name == "jit" else pmap_executor
+  return make(make_step, batch_size, num_seeds, devices)
+
+
+def check_options(config: Any) -> None:
+  """Checks `config.executor` and `config.seeds_together`.
+
+  Raises:
+    UserError: naming the value and what is valid.
+  """
+  if config.executor not in EXECUTORS:
+    raise errors.unknown("executor", config.executor, EXECUTORS)
+  if config.seeds_together not in ("auto", "on", "off"):
+    raise errors.unknown(
+        "seeds_together", config.seeds_together, ("auto", "on", "off")
+    )
+
+
+def stack_seeds(states: list[Any]) -> Any:
+  """States of single runs -> one state with a leading seed axis (R > 1)."""
+  if len(states) == 1:
+    return states[0]
+  return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+def unstack_seeds(state: Any, num_seeds: int) -> list[Any]:
+  """The inverse of `stack_seeds`."""
+  if num_seeds == 1:
+    return [state]
+  return [jax.tree.map(lambda x: x[r], state) for r in range(num_seeds)]
+
+
+def seeds_together(option: str, num_seeds: int) -> bool:
+  """Whether seeds train in one program ("auto": on accelerators).
+
+  On CPU one after another is at least as fast: a single seed fills the cores.
+  """
+  if option == "auto":
+    return num_seeds > 1 and jax.default_backend() != "cpu"
+  return option == "on" and num_seeds > 1

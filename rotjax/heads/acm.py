@@ -1,0 +1,76 @@
+"""Angle correction module: a complex exponential, supervised twice.
+
+Xu et al. 2024, "Rethinking boundary discontinuity problem for oriented object
+detection": the outputs are z = exp(i theta) and, when dual, exp(2 i theta);
+one loss compares the code, a second the angle decoded from it. In the paper
+the second is the loss of a box turned by that angle; with no box, here it is a
+periodic loss of the angle itself.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from rotjax import angles
+from rotjax import errors
+from rotjax.heads import harmonics
+from rotjax.heads import losses
+from rotjax.heads import psc
+from rotjax.heads import scalar
+
+ACTIVATIONS = psc.ACTIVATIONS
+LOSSES = scalar.PERIODIC
+
+
+def decode(z: jax.Array) -> jax.Array:
+  """`[..., 1 or 2, 2]` codes at theta (and 2 theta) -> `[...]` radians."""
+  if z.shape[-2] == 2:
+    return psc.unwrap(z[..., 0, :], z[..., 1, :])
+  return losses.direction(z[..., 0, :])
+
+
+@dataclasses.dataclass(frozen=True)
+class ACM:
+  """Complex exponential encoding, decoded before the loss.
+
+  Attributes:
+    dual: whether to add the code at twice the frequency.
+    activation: of the outputs; the authors' is "tanh".
+    loss_: a key of `LOSSES`, for the decoded angle, in radians.
+    code_weight: weight of the smooth L1 between code and target.
+  """
+
+  dual: bool = True
+  activation: str = "linear"
+  loss_: str = "wrapped_huber"
+  code_weight: float = 1.0
+
+  def __post_init__(self):
+    if self.activation not in ACTIVATIONS:
+      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
+    if self.loss_ not in LOSSES:
+      raise errors.unknown("loss for head acm", self.loss_, LOSSES)
+    if self.code_weight < 0:
+      raise errors.UserError(f"head.code_weight = {self.code_weight}: negative")
+
+  @property
+  def num_outputs(self) -> int:
+    return 4 if self.dual else 2
+
+  def _code(self, outputs: jax.Array) -> jax.Array:
+    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
+    return harmonics.pairs(code)
+
+  def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    z = self._code(outputs)
+    t = harmonics.targets(theta, z.shape[-2])
+    code = psc.smooth_l1(z, t).sum(-1)
+    angle = LOSSES[self.loss_](angles.difference(decode(z), theta))
+    return angle + self.code_weight * code
+
+  def decode(self, outputs: jax.Array) -> jax.Array:
+    return decode(self._code(outputs))
+
+  def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
+    """None: an angle without a stated concentration."""

@@ -1,0 +1,121 @@
+"""Targets at several frequencies: (cos k theta, sin k theta), k = 1 ... F.
+
+The first harmonic says roughly where, the higher ones say it finer and each up
+to k-fold ambiguity; the peak of their sum settles both.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from rotjax import angles
+from rotjax import errors
+from rotjax.heads import grid
+from rotjax.heads import losses
+
+
+def pairs(outputs: jax.Array) -> jax.Array:
+  """`[..., 2 F]` -> `[..., F, 2]`, the (cos, sin) coefficients by frequency."""
+  return outputs.reshape(outputs.shape[:-1] + (-1, 2))
+
+
+def targets(theta: jax.Array, num_harmonics: int) -> jax.Array:
+  """`[...]` -> `[..., F, 2]`: (cos k theta, sin k theta), k = 1 ... F."""
+  k = jnp.arange(1, num_harmonics + 1, dtype=jnp.float32)
+  return losses.target_vector(jnp.multiply.outer(theta, k))
+
+
+def polynomial(coefficients: jax.Array, theta: jax.Array) -> jax.Array:
+  """sum_k a_k cos k theta + b_k sin k theta.
+
+  Args:
+    coefficients: `[..., F, 2]` pairs (a_k, b_k).
+    theta: `[...]` radians.
+
+  Returns:
+    `[...]`.
+  """
+  t = targets(theta, coefficients.shape[-2])
+  return losses.dot(coefficients, t).sum(-1)
+
+
+def on_grid(coefficients: jax.Array, num_points: int) -> jax.Array:
+  """`[..., F, 2]` -> `[..., G]`, the polynomial at `grid.centers(G)`."""
+  t = targets(grid.centers(num_points), coefficients.shape[-2])
+  t = jnp.broadcast_to(t, coefficients.shape[:-2] + t.shape)
+  return losses.dot(coefficients[..., None, :, :], t).sum(-1)
+
+
+def peak(coefficients: jax.Array) -> jax.Array:
+  """Where the polynomial is largest: a grid, then three steps of Newton's.
+
+  Args:
+    coefficients: `[..., F, 2]`.
+
+  Returns:
+    `[...]` radians in [-pi, pi).
+  """
+  num_harmonics = coefficients.shape[-2]
+  num_points = 16 * num_harmonics  # 16 to the shortest wave
+  step = 2 * math.pi / num_points
+  theta = grid.argmax(on_grid(coefficients, num_points))
+  k = jnp.arange(1, num_harmonics + 1, dtype=jnp.float32)
+  for _ in range(3):
+    t = targets(theta, num_harmonics)
+    frequency = jnp.broadcast_to(k, t.shape[:-1])
+    slope = (frequency * losses.cross(t, coefficients)).sum(-1)
+    bend = -(frequency**2 * losses.dot(coefficients, t)).sum(-1)
+    peaked = bend < 0  # elsewhere, as for no outputs at all, stay
+    newton = jnp.where(peaked, -slope / jnp.where(peaked, bend, 1.0), 0.0)
+    theta = angles.wrap(theta + jnp.clip(newton, -step, step))
+  return theta
+
+
+def mse(v: jax.Array, t: jax.Array) -> jax.Array:
+  """Sum over the frequencies of |v_k - t_k|^2, `[..., F, 2]` -> `[...]`."""
+  return losses.dot(v - t, v - t).sum(-1)
+
+
+def l1(v: jax.Array, t: jax.Array) -> jax.Array:
+  """Sum of |v - t| over all the numbers; not rotation invariant."""
+  return jnp.abs(v - t).sum((-2, -1))
+
+
+LOSSES = {"l1": l1, "mse": mse}
+
+
+@dataclasses.dataclass(frozen=True)
+class Harmonics:
+  """Regression of cos and sin of theta, 2 theta, ..., F theta.
+
+  Attributes:
+    num_harmonics: F.
+    loss_: a key of `LOSSES`.
+  """
+
+  num_harmonics: int = 4
+  loss_: str = "mse"
+
+  def __post_init__(self):
+    if self.num_harmonics < 1:
+      raise errors.UserError(
+          f"head.num_harmonics = {self.num_harmonics}: at least 1"
+      )
+    if self.loss_ not in LOSSES:
+      raise errors.unknown("loss for head harmonics", self.loss_, LOSSES)
+
+  @property
+  def num_outputs(self) -> int:
+    return 2 * self.num_harmonics
+
+  def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    v = pairs(outputs.astype(jnp.float32))
+    return LOSSES[self.loss_](v, targets(theta, self.num_harmonics))
+
+  def decode(self, outputs: jax.Array) -> jax.Array:
+    return peak(pairs(outputs.astype(jnp.float32)))
+
+  def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
+    """None: a peak without a stated width."""

@@ -1,0 +1,87 @@
+"""MultiBin: a coarse bin and the turn from its centre.
+
+Mousavian et al. 2017, "3D bounding box estimation using deep learning and
+geometry": each of K overlapping bins has a confidence and a residual vector.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from rotjax import angles
+from rotjax import errors
+from rotjax.heads import bins
+from rotjax.heads import grid
+from rotjax.heads import losses
+from rotjax.heads import vector
+
+
+def residual_loss(
+    residuals: jax.Array, theta: jax.Array, overlap: float
+) -> jax.Array:
+  """1 - cos of each residual's error, averaged over the bins holding theta.
+
+  Args:
+    residuals: `[..., K, 2]`, normalised here, the turn from each bin's centre.
+    theta: `[...]` radians.
+    overlap: how far, in radians, a bin reaches into each neighbour.
+
+  Returns:
+    `[...]`.
+  """
+  num_bins = residuals.shape[-2]
+  d = grid.differences(theta, num_bins)
+  holds = jnp.abs(d) <= math.pi / num_bins + overlap + 1e-6
+  value = vector.cosine(residuals, losses.target_vector(d))
+  return jnp.where(holds, value, 0.0).sum(-1) / holds.sum(-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiBin:
+  """Confidences of K bins, each with a residual (cos, sin).
+
+  Attributes:
+    num_bins: K.
+    overlap_deg: how far a bin reaches into each neighbour, degrees of the
+      head's circle: inside, both learn their residual, so that a choice
+      between them at the common edge costs nothing.
+    residual_weight: weight of the residuals beside the cross-entropy of the
+      nearest bin.
+  """
+
+  num_bins: int = 8
+  overlap_deg: float = 10.0
+  residual_weight: float = 1.0
+
+  def __post_init__(self):
+    if self.num_bins < 2:
+      raise errors.UserError(f"head.num_bins = {self.num_bins}: at least 2")
+    if self.overlap_deg < 0:
+      raise errors.UserError(f"head.overlap_deg = {self.overlap_deg}: negative")
+
+  @property
+  def num_outputs(self) -> int:
+    return 3 * self.num_bins
+
+  def _parts(self, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """-> `[..., K]` logits, `[..., K, 2]` residual vectors."""
+    parts = outputs.astype(jnp.float32)
+    parts = parts.reshape(parts.shape[:-1] + (self.num_bins, 3))
+    return parts[..., 0], parts[..., 1:]
+
+  def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    logits, residuals = self._parts(outputs)
+    overlap = math.radians(self.overlap_deg)
+    residual = residual_loss(residuals, theta, overlap)
+    return bins.cross_entropy(logits, theta) + self.residual_weight * residual
+
+  def decode(self, outputs: jax.Array) -> jax.Array:
+    logits, residuals = self._parts(outputs)
+    best = jnp.argmax(logits, axis=-1)
+    turn = jnp.take_along_axis(losses.direction(residuals), best[..., None], -1)
+    return angles.wrap(grid.centers(self.num_bins)[best] + turn[..., 0])
+
+  def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
+    """None: residuals without a stated concentration."""

@@ -1,0 +1,118 @@
+"""Two outputs read as a vector: the direction is the angle.
+
+One row each of the usual tables that would be the same row twice: normalised
+MSE is 2 x normalised cosine; a 2 x 2 matrix projected on SO(2) by an SVD is
+the direction of (m11 + m22, m21 - m12), a linear layer before this head; both
+are shown in the tests. A pi-symmetric content's double angle is this head on a
+circle of `angles.period_deg = 180`.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from rotjax import errors
+from rotjax.heads import losses
+
+ACTIVATIONS = {
+    "linear": lambda u: u,
+    "normalized": losses.normalize,
+    "tanh": jnp.tanh,
+}
+
+
+def mse(v: jax.Array, t: jax.Array) -> jax.Array:
+  """|v - t|^2; for a unit vector this is 2 (1 - cos D)."""
+  return losses.dot(v - t, v - t)
+
+
+def l1(v: jax.Array, t: jax.Array) -> jax.Array:
+  """|v1 - t1| + |v2 - t2|: not rotation invariant, unlike all the others."""
+  return jnp.abs(v - t).sum(-1)
+
+
+def cosine(v: jax.Array, t: jax.Array) -> jax.Array:
+  """1 - cos D whatever the length of v, as Keras' cosine_proximity + 1."""
+  unit = losses.normalize(v)
+  # |v/|v| - t|^2 / 2 keeps its digits near D = 0; at v = 0 the loss is 1/2.
+  return 0.5 * losses.dot(unit - t, unit - t)
+
+
+def arc(v: jax.Array, t: jax.Array) -> jax.Array:
+  """|D| in radians through atan2 of cross and dot product.
+
+  The same number, and gradient, as the wrapped L1 of atan2(v) - theta.
+  """
+  return losses.arc(losses.dot(v, t), losses.cross(v, t))
+
+
+def chord(v: jax.Array, t: jax.Array) -> jax.Array:
+  """|v/|v| - t| = 2 |sin(D/2)|."""
+  return losses.norm(losses.normalize(v) - t)
+
+
+def exp_cos(v: jax.Array, t: jax.Array, kappa: float = 1.0) -> jax.Array:
+  """1 - exp(kappa (cos D - 1)) (Beyer et al. 2015, eq. 6)."""
+  return -jnp.expm1(-kappa * cosine(v, t))
+
+
+def cdl(v: jax.Array, t: jax.Array) -> jax.Array:
+  """(1 - cos D)^2 |v - t|_1, very flat near zero (Electronics 2024, 13, 4402)."""
+  return jnp.square(cosine(v, t)) * l1(v, t)
+
+
+LOSSES = {
+    "arc": arc,
+    "cdl": cdl,
+    "chord": chord,
+    "cosine": cosine,
+    "exp_cos": exp_cos,
+    "l1": l1,
+    "mse": mse,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Vector:
+  """(cos, sin) regression: an activation and a loss, freely combined.
+
+  Attributes:
+    activation: "linear", "tanh" (the forum's) or "normalized" (biternion).
+    loss_: a key of `LOSSES`.
+    kappa: concentration in "exp_cos".
+    norm_penalty: weight of (|u| - 1)^2 on the raw outputs (QuaterNet's).
+  """
+
+  activation: str = "linear"
+  loss_: str = "cosine"
+  kappa: float = 1.0
+  norm_penalty: float = 0.0
+
+  def __post_init__(self):
+    if self.activation not in ACTIVATIONS:
+      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
+    if self.loss_ not in LOSSES:
+      raise errors.unknown("loss for head vector", self.loss_, LOSSES)
+    if self.kappa <= 0:
+      raise errors.UserError(f"head.kappa = {self.kappa}: positive")
+
+  @property
+  def num_outputs(self) -> int:
+    return 2
+
+  def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    u = outputs.astype(jnp.float32)
+    v = ACTIVATIONS[self.activation](u)
+    options = {"kappa": self.kappa} if self.loss_ == "exp_cos" else {}
+    value = LOSSES[self.loss_](v, losses.target_vector(theta), **options)
+    if self.norm_penalty:
+      value += self.norm_penalty * jnp.square(losses.norm(u) - 1)
+    return value
+
+  def decode(self, outputs: jax.Array) -> jax.Array:
+    v = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
+    return losses.direction(v)
+
+  def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
+    """None: a direction without a stated concentration."""

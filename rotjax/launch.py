@@ -1,0 +1,166 @@
+"""From a config and a workdir to finished run folders: seeds, resuming."""
+
+import pathlib
+import shutil
+import sys
+from typing import Any
+
+from rotjax import config as config_lib
+from rotjax import errors
+from rotjax import executors
+from rotjax import run_folder
+from rotjax import stopping
+from rotjax import summary
+
+# What a run writes; --overwrite deletes these and nothing else.
+_OURS = (
+    "checkpoints",
+    "metrics.jsonl",
+    "plots",
+    "predictions.npz",
+    "summary.json",
+    "tensorboard",
+)
+
+
+def _seed_folders(
+    config: Any, workdir: pathlib.Path
+) -> dict[int, pathlib.Path]:
+  """Seed -> run folder; one seed has no folder below the workdir."""
+  if config.num_seeds == 1:
+    return {config.seed: workdir}
+  seeds = range(config.seed, config.seed + config.num_seeds)
+  return {seed: workdir / f"seed-{seed}" for seed in seeds}
+
+
+def _single(config: Any, seed: int) -> Any:
+  """The config of one seed's own run."""
+  return config_lib.resolve(config, {"seed": seed, "num_seeds": 1})
+
+
+def claim(config: Any, workdir: pathlib.Path, overwrite: bool) -> None:
+  """Makes a folder this experiment's, or checks that it already is.
+
+  Raises:
+    UserError: the folder holds another experiment or foreign files; nothing
+      in it was changed.
+  """
+  file = workdir / "config.json"
+  if workdir.exists() and not workdir.is_dir():
+    raise errors.UserError(f"workdir {workdir} is a file, not a folder")
+  if workdir.is_dir() and not file.exists() and any(workdir.iterdir()):
+    raise errors.UserError(
+        f"workdir {workdir} holds files but no run (no config.json): choose"
+        " another --workdir"
+    )
+  if file.exists() and overwrite:
+    for name in (*_OURS, *(f.name for f in workdir.glob("seed-*"))):
+      path = workdir / name
+      shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+  elif file.exists():
+    _check_same(config, file)
+  workdir.mkdir(parents=True, exist_ok=True)
+  run_folder.write_json(file, config.to_dict())
+
+
+def _read_config(file: pathlib.Path) -> Any:
+  try:
+    return config_lib.from_json(file.read_text())
+  except (OSError, ValueError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None
+
+
+def _check_same(config, file, ignored=()):
+  here = config_lib.identity(_read_config(file))
+  there = config_lib.identity(config)
+  differing = [
+      key
+      for key in sorted(here.keys() | there.keys())
+      if here.get(key) != there.get(key) and not key.startswith(ignored)
+  ]
+  if differing:
+    shown = ", ".join(
+        f"{k} is {here.get(k)!r} there and {there.get(k)!r} here"
+        for k in differing[:3]
+    )
+    raise errors.UserError(
+        f"workdir {file.parent} holds another experiment ({shown}): choose"
+        " another --workdir, or --overwrite it"
+    )
+
+
+def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
+  """Trains what is not finished yet and shows the table.
+
+  Args:
+    config: resolved and validated.
+    workdir: the run folder, or the parent of the seeds' folders.
+    overwrite: start again.
+
+  Returns:
+    Exit status: 0 done, 75 stopped by a signal and resumable.
+
+  Raises:
+    UserError: wrong input; nothing was overwritten.
+  """
+  from rotjax import train as train_lib  # orbax and tfds only now
+
+  claim(config, workdir, overwrite)
+  folders = _seed_folders(config, workdir)
+  for seed, folder in folders.items():
+    if folder != workdir:
+      claim(_single(config, seed), folder, False)
+  left = [s for s, f in folders.items() if not (f / "summary.json").exists()]
+  if not left:
+    print(f"{config.name} is finished already; --overwrite starts again.")
+  try:
+    if left and executors.seeds_together(config.seeds_together, len(left)):
+      train_lib.train(config, left, [folders[seed] for seed in left])
+    else:
+      for seed in left:
+        train_lib.train(_single(config, seed), [seed], [folders[seed]])
+  except stopping.Stopped as stopped:
+    print(
+        f"rotjax: stopped by {stopped}; the same command resumes {workdir}",
+        file=sys.stderr,
+    )
+    return stopping.EXIT_STATUS
+  _show(config, workdir, folders)
+  return 0
+
+
+def evaluate(config: Any, workdir: pathlib.Path) -> int:
+  """Evaluates the best checkpoints of a run again, with this `config.eval`.
+
+  Returns:
+    Exit status, as `train`.
+
+  Raises:
+    UserError: no such run, or one of another experiment.
+  """
+  from rotjax import train as train_lib
+
+  file = workdir / "config.json"
+  if not file.exists():
+    raise errors.UserError(
+        f"{workdir} is not a run folder (no config.json): train it first, or"
+        " name it with --workdir"
+    )
+  _check_same(config, file, ignored=("eval.",))
+  folders = _seed_folders(config, workdir)
+  try:
+    for seed, folder in folders.items():
+      train_lib.evaluate_best(_single(config, seed), seed, folder)
+  except stopping.Stopped as stopped:
+    print(f"rotjax: stopped by {stopped}", file=sys.stderr)
+    return stopping.EXIT_STATUS
+  _show(config, workdir, folders)
+  return 0
+
+
+def _show(config, workdir, folders):
+  if config.num_seeds > 1:
+    result = summary.over_seeds(workdir, list(folders))
+  else:
+    result = summary.read(workdir)
+  summary.show(workdir, result)

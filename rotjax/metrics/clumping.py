@@ -1,0 +1,186 @@
+"""Do the answers gather at certain angles that the truth does not favour?
+
+Everything here counts degrees of a circle of 360; on a shorter period all
+numbers shrink by period/360 (with period 180, "multiples of 45" are multiples
+of 22.5), because it is the head's own circle that an activation clumps on.
+"""
+
+import numpy as np
+import scipy.stats
+
+from rotjax import angles as angles_lib
+from rotjax.metrics import predictions
+
+# m_8 sees multiples of 45 degrees, m_4 tells axes from diagonals, m_18 and
+# m_36 see grids of 20 and 10; m_1 alone tells one constant answer from several
+# clumps that cancel in it.
+MOMENTS = (1, 4, 8, 18, 36)
+MIN_IMAGES = 8
+_CELLS = 360  # of the circle, for Kuiper's p-value
+_EXCHANGES = 999  # random ones behind it, _CHUNK at a time
+_CHUNK = 111
+
+
+def moment(angle_deg: np.ndarray, k: int, period_deg: float) -> complex:
+  """The k-th trigonometric moment, mean of exp(i k theta) over all views."""
+  theta = np.asarray(angle_deg, np.float64) * (2 * np.pi / period_deg)
+  return complex(np.exp(1j * k * theta).mean())
+
+
+def moment_p_value(p: predictions.Predictions, k: int) -> float:
+  """p-value of "the errors pull the answers no k-fold way".
+
+  With theta the truth and e the error, the answers' moment is
+  E exp(ik theta) exp(ik e). Where errors do not depend on the angle, that is
+  the product of the two means, whatever grid the truth lies on and however
+  biased or broad the errors are; the covariance of the two factors is what
+  clumping adds. It is tested against zero with a Wald test (Hotelling's T^2,
+  two degrees of freedom) whose variance is that between images, for the views
+  of one image are not independent. On a truth that itself lies on the k-fold
+  grid nothing can be told, and the answer is 1.
+
+  Args:
+    p: predictions on at least MIN_IMAGES images.
+    k: order of the moment.
+
+  Returns:
+    In [0, 1]; uniform where there is no clumping and images are many.
+  """
+  turn = 2j * np.pi * k / p.angles.period_deg
+  truth = np.exp(turn * np.asarray(p.angle_deg, np.float64))
+  error = np.exp(turn * p.residual_deg)
+  covariance = (truth - truth.mean()) * (error - error.mean())
+  image = p.sum_by_image(covariance) * (p.num_clusters / covariance.size)
+  xy = np.stack([image.real, image.imag], axis=-1)
+  n = len(xy)
+  # Answers that are all right, or all one constant, have no variance at all.
+  variance = np.cov(xy, rowvar=False) + 1e-12 * np.eye(2)
+  mean = xy.mean(0)
+  t_square = n * mean @ np.linalg.solve(variance, mean)
+  return float(scipy.stats.f.sf(t_square * (n - 2) / (2 * (n - 1)), 2, n - 2))
+
+
+def near_45(angle_deg: np.ndarray, period_deg: float) -> float:
+  """Share within 3 degrees of a multiple of 45; .1333 for uniform angles."""
+  turns = np.asarray(angle_deg, np.float64) * (360 / period_deg)
+  # float32 radians hold a degree to about 1e-5; 3 itself counts as near.
+  return float((np.abs(angles_lib.wrap(turns, 45)) <= 3 + 1e-4).mean())
+
+
+def occupancy(angle_deg: np.ndarray, period_deg: float) -> np.ndarray:
+  """`[8]` shares of the cells centred on -180, -135, ... 135 degrees."""
+  turns = np.asarray(angle_deg, np.float64).ravel() * (360 / period_deg)
+  cell = (np.round(turns / 45).astype(int) + 4) % 8
+  return np.bincount(cell, minlength=8) / cell.size
+
+
+def kuiper_statistic(
+    a_deg: np.ndarray, b_deg: np.ndarray, period_deg: float
+) -> float:
+  """Kuiper's two-sample V = max(F_a - F_b) + max(F_b - F_a).
+
+  Unlike Kolmogorov's it does not depend on where the circle is cut. (Mardia &
+  Jupp 2000, section 8.3.2.)
+  """
+  a = np.sort(angles_lib.wrap(np.ravel(a_deg), period_deg))
+  b = np.sort(angles_lib.wrap(np.ravel(b_deg), period_deg))
+  both = np.concatenate([a, b])
+  gap = (
+      np.searchsorted(a, both, side="right") / a.size
+      - np.searchsorted(b, both, side="right") / b.size
+  )
+  return float(max(gap.max(), 0) + max(-gap.min(), 0))
+
+
+def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
+  """p-value of "answers and truth have one distribution", by image.
+
+  The classical one takes all angles for independent. Here truth and answers
+  of one image are exchanged together or not at all, 999 times at random, which
+  keeps whatever ties an image's views to each other and to their truth; V is
+  taken on 360 cells. On a grid or a restricted range any error at all spreads
+  the answers beyond the truth, and p is small without a fault.
+
+  Args:
+    p: the predictions.
+    seed: of the exchanges.
+
+  Returns:
+    In [1/1000, 1].
+  """
+  cells = []
+  for degrees in (p.decoded_deg, p.angle_deg):
+    turn = np.asarray(degrees, np.float64) / p.angles.period_deg
+    index = np.floor((turn % 1) * _CELLS).astype(int) % _CELLS
+    cells.append(p.cluster[:, None] * _CELLS + index)
+  size = p.num_clusters * _CELLS
+  count = [np.bincount(c.ravel(), minlength=size) for c in cells]
+  # Whole numbers, which float32 adds exactly up to 16 million views.
+  gap = (count[0] - count[1]).reshape(-1, _CELLS)
+  gap = np.cumsum(gap, axis=1).astype(np.float32)
+  rng = np.random.default_rng(seed)
+  as_it_is = np.ptp(gap.sum(0))
+  as_extreme = 1
+  for _ in range(_EXCHANGES // _CHUNK):
+    signs = rng.integers(0, 2, (_CHUNK, len(gap)), np.int8) * 2.0 - 1.0
+    v = np.ptp(signs.astype(np.float32) @ gap, axis=1)
+    as_extreme += int((v >= as_it_is).sum())
+  return as_extreme / (_EXCHANGES + 1)
+
+
+def saturation(outputs: np.ndarray) -> dict[str, float]:
+  """How far a tanh head has left the part of tanh that learns.
+
+  Beyond |tanh| = .99 the gradient is below 2 % of its largest; a view with
+  both outputs there is frozen on a corner, a multiple of 45 degrees.
+
+  Args:
+    outputs: `[..., 2]` raw outputs, before the tanh.
+
+  Returns:
+    `saturated_share` of outputs with |tanh(u)| > .99 and `mean_abs_output`,
+    the mean |u|.
+  """
+  u = np.abs(np.asarray(outputs, np.float64))
+  return {
+      "saturated_share": float((np.tanh(u) > 0.99).mean()),
+      "mean_abs_output": float(u.mean()),
+  }
+
+
+def compute(p: predictions.Predictions) -> dict[str, float]:
+  """Clumping of the answers.
+
+  For k in MOMENTS `m{k}_excess`, |m_k| of the answers less that of the truth,
+  and `m{k}_p`, `moment_p_value`; `near_45`; `occupancy_max` and
+  `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of answers
+  against truth and `kuiper_p`. The p-values only with MIN_IMAGES images or
+  more. Saturation, where the predictions hold it.
+  """
+  period = p.angles.period_deg
+  enough = p.num_clusters >= MIN_IMAGES
+  metrics = {}
+  for k in MOMENTS:
+    answer = abs(moment(p.decoded_deg, k, period))
+    metrics[f"m{k}_excess"] = answer - abs(moment(p.angle_deg, k, period))
+    if enough:
+      metrics[f"m{k}_p"] = moment_p_value(p, k)
+  shares = occupancy(p.decoded_deg, period)
+  metrics["near_45"] = near_45(p.decoded_deg, period)
+  metrics["occupancy_max"] = float(shares.max())
+  metrics["occupancy_min"] = float(shares.min())
+  metrics["kuiper_v"] = kuiper_statistic(p.decoded_deg, p.angle_deg, period)
+  if enough:
+    metrics["kuiper_p"] = kuiper_p_value(p)
+  return metrics | dict(p.saturation)
+
+
+def chance(angles: angles_lib.Angles) -> dict[str, float]:
+  """What answers distributed as the truth would have."""
+  truth, period = angles.quantiles_deg(), angles.period_deg
+  shares = occupancy(truth, period)
+  return {
+      "near_45": near_45(truth, period),
+      "occupancy_max": float(shares.max()),
+      "occupancy_min": float(shares.min()),
+  }

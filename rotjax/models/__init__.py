@@ -1,0 +1,107 @@
+"""Backbones, one a file, behind two pure functions.
+
+Only this folder imports flax.nnx. A backbone is a frozen dataclass whose
+fields are the options of `config.model`, with a `module` method; to add one,
+write it and add its line to `MODELS`, or name any installed class by its
+dotted path in `config.model.name`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import flax.nnx as nnx
+import jax
+import jax.numpy as jnp
+
+from rotjax.models import keras_mnist
+from rotjax.models import layers
+from rotjax.models import resnet
+from rotjax.models import strided
+
+MODELS = {
+    "keras_mnist": keras_mnist.KerasMnist,
+    "resnet18": resnet.ResNet18,
+    "resnet50": resnet.ResNet50,
+    "strided": strided.Strided,
+}
+
+
+class Backbone(Protocol):
+  """What `config.model` becomes."""
+
+  def module(
+      self,
+      num_outputs: int,
+      image_shape: tuple[int, int, int],
+      dtype: jnp.dtype,
+      rngs: nnx.Rngs,
+  ) -> Callable[[jax.Array, layers.Context], jax.Array]:
+    """A module: `[N, H, W, C]`, context -> `[N, num_outputs]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """A network as two pure functions on dict pytrees.
+
+  Attributes:
+    init: `key -> (params, model_state)`.
+    apply: `(params, model_state, images, *, train, keys, mask, axis_name) ->
+      (outputs, model_state)`, see `layers.Context`.
+  """
+
+  init: Callable[[jax.Array], tuple[Any, Any]]
+  apply: Callable[..., tuple[jax.Array, Any]]
+
+
+def build(
+    backbone: Backbone,
+    num_outputs: int,
+    image_shape: tuple[int, int, int],
+    dtype: jnp.dtype = jnp.float32,
+) -> Model:
+  """Binds a backbone to its input and output sizes.
+
+  Args:
+    backbone: the options.
+    num_outputs: width of the last linear layer, the head's.
+    image_shape: `(H, W, C)` of the view.
+    dtype: of the arithmetic; parameters stay float32.
+
+  Returns:
+    The two functions.
+  """
+
+  def create(key):
+    return backbone.module(num_outputs, image_shape, dtype, nnx.Rngs(key))
+
+  abstract = nnx.eval_shape(lambda: create(jax.random.key(0)))
+  graph, _, _ = nnx.split(abstract, nnx.Param, ...)
+
+  def init(key):
+    _, params, rest = nnx.split(create(key), nnx.Param, ...)
+    return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
+
+  def apply(
+      params,
+      model_state,
+      images,
+      *,
+      train=False,
+      keys=None,
+      mask=None,
+      axis_name=None,
+  ):
+    # copy=True: inside value_and_grad the merged statistics may be mutated.
+    module = nnx.merge(graph, params, model_state, copy=True)
+    outputs = module(images, layers.Context(train, keys, mask, axis_name))
+    _, _, rest = nnx.split(module, nnx.Param, ...)
+    return outputs, nnx.to_pure_dict(rest)
+
+  # Compiled: eager initialisation dispatches every random draw by itself.
+  return Model(jax.jit(init), apply)
+
+
+def num_parameters(params: Any) -> int:
+  """How many numbers are trained."""
+  return sum(leaf.size for leaf in jax.tree.leaves(params))

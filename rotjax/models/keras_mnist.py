@@ -1,0 +1,46 @@
+"""The forum post's network: the classic Keras MNIST example of 2019."""
+
+import dataclasses
+
+import flax.nnx as nnx
+import jax
+
+from rotjax.models import layers
+
+
+class _KerasMnist(nnx.Module):
+
+  def __init__(self, options, num_outputs, image_shape, dtype, rngs):
+    height, width, channels = image_shape
+    # Keras' own initialisation, Glorot uniform, part of the recipe.
+    common = dict(rngs=rngs, init="glorot", dtype=dtype)
+    self.conv0 = layers.Conv(channels, 32, 3, padding="VALID", **common)
+    self.conv1 = layers.Conv(32, 64, 3, padding="VALID", **common)
+    flat = ((height - 4) // 2) * ((width - 4) // 2) * 64
+    self.dropout0 = layers.Dropout(options.conv_dropout, salt=0)
+    self.hidden = layers.Dense(flat, 128, **common)
+    self.dropout1 = layers.Dropout(options.dropout, salt=1)
+    self.out = layers.Dense(128, num_outputs, **common)
+
+  def __call__(self, x, context):
+    x = jax.nn.relu(self.conv0(x))
+    x = jax.nn.relu(self.conv1(x))
+    x = self.dropout0(layers.max_pool(x, 2, 2, "VALID"), context)
+    x = jax.nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
+    return self.out(self.dropout1(x, context))
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasMnist:
+  """conv 32, conv 64, max-pool, dropout, dense 128, dropout.
+
+  Attributes:
+    conv_dropout: rate after the pooling.
+    dropout: rate after the hidden layer.
+  """
+
+  conv_dropout: float = 0.25
+  dropout: float = 0.5
+
+  def module(self, num_outputs, image_shape, dtype, rngs):
+    return _KerasMnist(self, num_outputs, image_shape, dtype, rngs)

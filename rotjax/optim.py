@@ -1,0 +1,129 @@
+"""Optimizers and learning-rate schedules, all by config.
+
+An optimizer is a frozen dataclass whose fields are the options of
+`config.optim`; to add one, add a class and its line in `OPTIMIZERS`.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rotjax import errors
+
+SCHEDULES = ("constant", "cosine", "linear")
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+  """What every optimizer has.
+
+  Attributes:
+    learning_rate: the peak.
+    schedule: after the warm-up "constant", or down to zero at the last step
+      along a "cosine" or a "linear" ramp.
+    warmup: share of the steps over which the rate rises from zero.
+    clip_norm: global gradient norm above which gradients are scaled; 0: off.
+    ema_decay: decay of the exponential moving average of the parameters, which
+      evaluation then uses; 0: off.
+  """
+
+  learning_rate: float = 1e-3
+  schedule: str = "cosine"
+  warmup: float = 0.05
+  clip_norm: float = 0.0
+  ema_decay: float = 0.0
+
+  def __post_init__(self):
+    if self.schedule not in SCHEDULES:
+      raise errors.unknown("optim.schedule", self.schedule, SCHEDULES)
+    if self.learning_rate <= 0:
+      raise errors.UserError(
+          f"optim.learning_rate = {self.learning_rate} must be positive"
+      )
+    if not 0 <= self.warmup < 1:
+      raise errors.UserError(f"optim.warmup = {self.warmup} is not in [0, 1)")
+    if not 0 <= self.ema_decay < 1:
+      raise errors.UserError(
+          f"optim.ema_decay = {self.ema_decay} is not in [0, 1)"
+      )
+
+  def schedule_fn(self, num_steps: int) -> optax.Schedule:
+    """Step -> learning rate over a run of `num_steps`."""
+    warm = round(self.warmup * num_steps)
+    rest = max(num_steps - warm, 1)
+    after = {
+        "constant": optax.constant_schedule(self.learning_rate),
+        "cosine": optax.cosine_decay_schedule(self.learning_rate, rest),
+        "linear": optax.linear_schedule(self.learning_rate, 0.0, rest),
+    }[self.schedule]
+    if not warm:
+      return after
+    rise = optax.linear_schedule(0.0, self.learning_rate, warm)
+    return optax.join_schedules([rise, after], [warm])
+
+  def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """The update rule itself, without clipping."""
+    raise TypeError(f"{type(self).__name__} states no update rule")
+
+  def transformation(self, num_steps: int) -> optax.GradientTransformation:
+    """Clipping and the update rule for a run of `num_steps`."""
+    rule = self.rule(self.schedule_fn(num_steps))
+    if self.clip_norm:
+      return optax.chain(optax.clip_by_global_norm(self.clip_norm), rule)
+    return rule
+
+
+def _kernels_only(params):
+  # Decaying biases and norm scales only moves the solution.
+  return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Adam(Optimizer):
+  """Adam (Kingma & Ba 2015); AdamW where `weight_decay` > 0, kernels only."""
+
+  b1: float = 0.9
+  b2: float = 0.999
+  eps: float = 1e-8
+  weight_decay: float = 0.0
+
+  def rule(self, schedule):
+    return optax.adamw(
+        schedule,
+        self.b1,
+        self.b2,
+        self.eps,
+        weight_decay=self.weight_decay,
+        mask=_kernels_only,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Sgd(Optimizer):
+  """Stochastic gradient descent with (Nesterov) momentum."""
+
+  learning_rate: float = 0.1
+  momentum: float = 0.9
+  nesterov: bool = False
+
+  def rule(self, schedule):
+    return optax.sgd(schedule, self.momentum or None, self.nesterov)
+
+
+@dataclasses.dataclass(frozen=True)
+class Adadelta(Optimizer):
+  """Adadelta (Zeiler 2012) with the constants of Keras' MNIST example."""
+
+  learning_rate: float = 1.0
+  schedule: str = "constant"
+  warmup: float = 0.0
+  rho: float = 0.95
+  eps: float = 1e-7
+
+  def rule(self, schedule):
+    return optax.adadelta(schedule, self.rho, self.eps)
+
+
+OPTIMIZERS = {"adadelta": Adadelta, "adam": Adam, "sgd": Sgd}

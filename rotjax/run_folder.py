@@ -1,0 +1,118 @@
+"""One seed's run folder: what is written there while it trains."""
+
+import json
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from rotjax import checkpoint
+from rotjax import errors
+from rotjax import step as step_lib
+from rotjax import writers
+
+
+class RunFolder:
+  """Writers, checkpoints, and the notes that a resumed run goes on from.
+
+  Attributes:
+    path: the folder.
+    seed: of the run.
+    best_mae_deg: lowest validation error so far; infinite before the first.
+    validated_step: the last step whose validation is on record.
+    saved_step: the last step whose state is saved.
+  """
+
+  def __init__(self, path: pathlib.Path, seed: int, keep: int):
+    self.path, self.seed = path, seed
+    self.checkpoints = checkpoint.Checkpoints(path / "checkpoints", keep)
+    self.best_mae_deg = float("inf")
+    self.validated_step = self.saved_step = -1
+    self._seconds_before, self._opened = 0.0, time.monotonic()
+    self._writers: list[writers.Writer] = []
+
+  @property
+  def seconds(self) -> float:
+    """Wall-clock time that the run has taken, earlier sittings included."""
+    return self._seconds_before + time.monotonic() - self._opened
+
+  def restore(self, fresh: step_lib.TrainState) -> step_lib.TrainState:
+    """The newest intact state, NumPy leaves, or `fresh`; opens the writers."""
+    restored = self.checkpoints.restore("latest", fresh)
+    state, step = fresh, 0
+    if restored is not None:
+      state, step = restored.state, int(restored.state.step)
+      notes = restored.meta
+      self._seconds_before = notes["seconds"]
+      self.validated_step = notes["validated_step"]
+      self.saved_step = step
+      if notes["best_mae_deg"] is not None:
+        self.best_mae_deg = notes["best_mae_deg"]
+    self._writers = [
+        writers.Jsonl(self.path / "metrics.jsonl", step),
+        writers.TensorBoard(self.path / "tensorboard", step),
+    ]
+    return state
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Records scalars of one step everywhere."""
+    for writer in self._writers:
+      writer.write(step, scalars)
+
+  def save(self, which: str, state: step_lib.TrainState) -> None:
+    """Saves a state as the "latest" or the "best" one.
+
+    Raises:
+      UserError: a parameter is not finite (nothing is saved), or the disk
+        does not take it.
+    """
+    state = jax.device_get(state)
+    for leaf in jax.tree.leaves((state.params, state.ema_params)):
+      if not np.isfinite(leaf).all():
+        raise not_finite("a parameter", int(state.step))
+    best = self.best_mae_deg
+    notes = {
+        "best_mae_deg": best if np.isfinite(best) else None,
+        "seconds": self.seconds,
+        "validated_step": self.validated_step,
+    }
+    self.checkpoints.save(which, state, notes)
+    if which == "latest":
+      self.saved_step = int(state.step)
+
+  def best(self, fresh: step_lib.TrainState) -> step_lib.TrainState:
+    """The best state by validation error, once its save has finished.
+
+    Raises:
+      UserError: there is none.
+    """
+    restored = self.checkpoints.restore("best", fresh)
+    if restored is None:
+      raise errors.UserError(
+          f"{self.path} holds no checkpoint to evaluate: train it first"
+      )
+    return restored.state
+
+  def close(self) -> None:
+    """Closes the writers and waits for the checkpoints."""
+    for writer in self._writers:
+      writer.close()
+    self.checkpoints.close()
+
+
+def not_finite(what: str, step: int) -> errors.UserError:
+  """The error of a run that has diverged."""
+  return errors.UserError(
+      f"{what} is not finite at step {step}: lower optim.learning_rate or set"
+      " optim.clip_norm; the last good checkpoint stays"
+  )
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON so that a kill leaves the old file or the new one."""
+  new = path.with_name(path.name + ".new")
+  new.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+  new.replace(path)

@@ -1,0 +1,182 @@
+"""The train step: one pure function from a state and a batch to the next.
+
+Every random draw derives from (seed, step, slot), where the slot is the
+example's place in the global batch: nothing else is needed to resume, and no
+draw depends on how many devices or processes share the batch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+from jax import lax
+import jax.numpy as jnp
+import optax
+
+from rotjax import angles as angles_lib
+from rotjax import heads
+from rotjax import models
+from rotjax import optim
+from rotjax import view as view_lib
+
+
+@flax.struct.dataclass
+class TrainState:
+  """Everything that changes during training: a pytree without functions.
+
+  Attributes:
+    step: int32, updates done.
+    params: of the model.
+    model_state: batch statistics.
+    opt_state: of optax.
+    ema_params: moving average of `params`; None where it is off.
+  """
+
+  step: jax.Array
+  params: Any
+  model_state: Any
+  opt_state: Any
+  ema_params: Any = None
+
+  @property
+  def eval_params(self) -> Any:
+    """The parameters that evaluation uses."""
+    return self.params if self.ema_params is None else self.ema_params
+
+
+# {"image": uint8 [B, H, W, C], "slot": int32 [B], "mask": bool [B],
+#  "seed": uint32}: a training batch.
+Batch = dict[str, jax.Array]
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict]]
+
+
+def example_keys(
+    seed: jax.Array, step: jax.Array, slot: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Keys `[B]` for the view and `[B]` for the network, one of each a slot."""
+  key = jax.random.fold_in(jax.random.key(seed), step)
+  keys = jax.vmap(lambda s: jax.random.fold_in(key, s))(slot)
+  pairs = jax.vmap(jax.random.split)(keys)
+  return pairs[:, 0], pairs[:, 1]
+
+
+def init_state(
+    model: models.Model,
+    optimizer: optim.Optimizer,
+    num_steps: int,
+    seed: int,
+) -> TrainState:
+  """The state before the first step.
+
+  Args:
+    model: the network.
+    optimizer: its options.
+    num_steps: of the whole run.
+    seed: of the parameters.
+
+  Returns:
+    A state on the default device.
+  """
+  params, model_state = model.init(jax.random.key(seed))
+  return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      model_state=model_state,
+      opt_state=optimizer.transformation(num_steps).init(params),
+      ema_params=jax.tree.map(jnp.copy, params)
+      if optimizer.ema_decay
+      else None,
+  )
+
+
+def make_train_step(
+    view: view_lib.View,
+    angles: angles_lib.Angles,
+    model: models.Model,
+    head: heads.Head,
+    optimizer: optim.Optimizer,
+    num_steps: int,
+    axis_name: str | None = None,
+) -> TrainStep:
+  """Builds the pure step.
+
+  Args:
+    view: with its centre resolved.
+    angles: the training distribution.
+    model: the network.
+    head: the meaning of its outputs.
+    optimizer: the update rule.
+    num_steps: of the whole run, for the schedule.
+    axis_name: the mapped axis that the batch is spread over under pmap; None
+      under jit, where the global sums are implied.
+
+  Returns:
+    `step(state, batch) -> (state, metrics)` with scalars `loss`, `mae_deg`,
+    `grad_norm`, `learning_rate` and `finite`.
+  """
+  transformation = optimizer.transformation(num_steps)
+  schedule = optimizer.schedule_fn(num_steps)
+
+  def total(x):
+    return lax.psum(x, axis_name) if axis_name else x
+
+  def train_step(state, batch):
+    view_keys, model_keys = example_keys(
+        batch["seed"], state.step, batch["slot"]
+    )
+    images, angle_deg = jax.vmap(lambda k, i: view.sample(k, i, angles))(
+        view_keys, batch["image"]
+    )
+    theta = angles.to_theta(angle_deg)
+    mask = batch["mask"]
+    # Divided last: per-device means would weigh ragged shards wrongly.
+    count = total(mask.sum())
+
+    def loss_fn(params):
+      outputs, model_state = model.apply(
+          params,
+          state.model_state,
+          images,
+          train=True,
+          keys=model_keys,
+          mask=mask,
+          axis_name=axis_name,
+      )
+      losses = jnp.where(mask, head.loss(outputs, theta), 0.0)
+      return losses.sum() / count, (outputs, model_state)
+
+    (loss, (outputs, model_state)), grads = jax.value_and_grad(
+        loss_fn, has_aux=True
+    )(state.params)
+    # Each device holds the gradient of its share of the global mean.
+    grads = total(grads)
+    updates, opt_state = transformation.update(
+        grads, state.opt_state, state.params
+    )
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if ema_params is not None:
+      # Warmed up: the average of the first steps is not the initialisation.
+      decay = jnp.minimum(
+          optimizer.ema_decay, (1 + state.step) / (10 + state.step)
+      )
+      ema_params = optax.incremental_update(params, ema_params, 1 - decay)
+
+    turn = angles_lib.difference(head.decode(outputs), theta)
+    error = angles.to_degrees(jnp.where(mask, jnp.abs(turn), 0.0))
+    grad_norm = optax.tree.norm(grads)
+    loss = total(loss)
+    metrics = {
+        "loss": loss,
+        "mae_deg": total(error.sum()) / count,
+        "grad_norm": grad_norm,
+        "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
+        "finite": jnp.isfinite(loss) & jnp.isfinite(grad_norm),
+    }
+    state = TrainState(
+        state.step + 1, params, model_state, opt_state, ema_params
+    )
+    return state, metrics
+
+  return train_step

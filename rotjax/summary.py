@@ -1,0 +1,185 @@
+"""What a finished run leaves: predictions.npz, summary.json, plots, a table."""
+
+import importlib.metadata
+import json
+import pathlib
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+import rotjax
+from rotjax import angles as angles_lib
+from rotjax import errors
+from rotjax import metrics
+from rotjax import models
+from rotjax import plots
+from rotjax import run_folder
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
+
+# The rows of the printed table, in its order: metric, words, form.
+_ROWS = (
+    ("mae_deg", "mean absolute error", "{:.2f}°"),
+    ("median_deg", "median error", "{:.2f}°"),
+    ("rmse_deg", "root mean square error", "{:.2f}°"),
+    ("p90_deg", "90th percentile", "{:.2f}°"),
+    ("p95_deg", "95th percentile", "{:.2f}°"),
+    ("acc_at_2", "within 2°", "{:.1%}"),
+    ("acc_at_5", "within 5°", "{:.1%}"),
+    ("acc_at_10", "within 10°", "{:.1%}"),
+    ("acc_at_30", "within 30°", "{:.1%}"),
+    ("auc_at_10", "area under accuracy to 10°", "{:.3f}"),
+    ("share_near_90", "off by a quarter turn", "{:.2%}"),
+    ("share_near_180", "off by a half turn", "{:.2%}"),
+    ("nll", "negative log-likelihood (nats)", "{:.3f}"),
+)
+
+
+def versions() -> dict[str, str]:
+  """Versions of what decides a run's numbers."""
+  found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+  ours = {"rotjax": rotjax.__version__, "python": platform.python_version()}
+  return {**ours, **found}
+
+
+def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
+  """predictions.npz: `theta`, `decoded` `[n, A]` radians of real turn on the
+  period's circle, `example`, `label` `[n]`, and the scores of each view."""
+  period = 2 * np.pi * p.angles.period_deg / 360
+  np.savez_compressed(
+      path,
+      theta=angles_lib.wrap(np.deg2rad(p.angle_deg), period).astype(np.float32),
+      decoded=np.deg2rad(p.decoded_deg).astype(np.float32),
+      example=p.example,
+      label=p.label,
+      **{k: v.astype(np.float32) for k, v in p.scores.items()},
+  )
+
+
+def write(experiment: Any, run: Any, step: int, p: metrics.Predictions) -> None:
+  """Writes a run's results into its folder; summary.json, the mark of a
+  finished run, last.
+
+  Args:
+    experiment: of the run.
+    run: its `RunFolder`.
+    step: of the evaluated state.
+    p: predictions on the test set.
+  """
+  config = experiment.config
+  save_predictions(run.path / "predictions.npz", p)
+  result = metrics.compute(p)
+  chance = {f"chance_{k}": v for k, v in metrics.chance(p.angles).items()}
+  params, _ = jax.eval_shape(experiment.model.init, jax.random.key(0))
+  plots.write_all(run.path, experiment, p)
+  summary = {
+      "config_name": config.name,
+      "seed": run.seed,
+      "step": step,
+      "seconds": round(run.seconds, 1),
+      "parameters": models.num_parameters(params),
+      "device": jax.devices()[0].device_kind,
+      "num_devices": jax.device_count(),
+      "versions": versions(),
+      "protocol": _protocol(experiment, p),
+      "test": {**result, **chance},
+  }
+  run_folder.write_json(run.path / "summary.json", summary)
+
+
+def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
+  view, angles = experiment.view, experiment.angles
+  return {
+      "data": experiment.dataset.protocol,
+      "classes": list(experiment.config.data.classes) or "all",
+      "test_images": len(p.example),
+      "angles_per_image": p.angle_deg.shape[1],
+      "angles": angles.distribution,
+      "range_deg": list(angles.range_deg),
+      "period_deg": angles.period_deg,
+      "view": f"{view.size} px, centre {view.center}, mask {view.mask}",
+      "tta": experiment.config.eval.tta,
+  }
+
+
+def read(path: pathlib.Path) -> dict[str, Any]:
+  """summary.json of a run or of the seeds of one.
+
+  Raises:
+    UserError: it is not there or not JSON.
+  """
+  file = path / "summary.json"
+  try:
+    return json.loads(file.read_text())
+  except (OSError, ValueError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None
+
+
+def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
+  """Writes and returns the parent's summary.json over its seed-N/ folders.
+
+  Mean and standard deviation (ddof 1) over the seeds. Errors in degrees are
+  lengths, not directions, so their plain mean is meant.
+  """
+  parts = {seed: read(folder / f"seed-{seed}") for seed in seeds}
+  first = parts[seeds[0]]
+  rows = [part["test"] for part in parts.values()]
+  test = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
+  spread = {k: float(np.std([r[k] for r in rows], ddof=1)) for k in rows[0]}
+  summary = {
+      **{k: first[k] for k in ("config_name", "parameters", "protocol")},
+      "seeds": seeds,
+      "seconds": round(sum(part["seconds"] for part in parts.values()), 1),
+      "versions": first["versions"],
+      "test": test,
+      "test_sd": spread,
+  }
+  run_folder.write_json(folder / "summary.json", summary)
+  return summary
+
+
+def table(summary: Mapping[str, Any]) -> str:
+  """The table of test metrics beside the chance level, as text."""
+  test, spread = summary["test"], summary.get("test_sd", {})
+  lines = [("test", "this run", "chance")]
+  for key, words, form in _ROWS:
+    if key not in test:
+      continue
+    value = form.format(test[key])
+    if key in spread:
+      value += " ± " + form.format(spread[key])
+    chance = test.get(f"chance_{key}")
+    lines.append((words, value, "" if chance is None else form.format(chance)))
+  widths = [max(len(line[i]) for line in lines) for i in range(3)]
+  text = [
+      f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}".rstrip()
+      for a, b, c in lines
+  ]
+  text.insert(1, "  " + "-" * (sum(widths) + 4))
+  hint = chance_hint(test)
+  return "\n".join(text + ([hint] if hint else []))
+
+
+def chance_hint(test: Mapping[str, float]) -> str:
+  """What usually stands behind an error at the chance level; else ""."""
+  if test["mae_deg"] < 0.9 * test["chance_mae_deg"]:
+    return ""
+  return (
+      "  The error is at the chance level. Usual causes: too few steps, a"
+      " learning rate far off,\n  content without an upright direction (the"
+      " digits 0, 1, 8: try angles.period_deg=180),\n  saturated tanh outputs"
+      " (head.activation=linear), pixels left at 0..255."
+  )
+
+
+def show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
+  """Prints a finished run's table and where to look further."""
+  seeds = summary.get("seeds", [summary.get("seed")])
+  words = f"{summary['config_name']}: {summary['seconds']:.0f} s"
+  if len(seeds) > 1:
+    words += f", mean ± sd of {len(seeds)} seeds"
+  print(f"\n{words}\n\n{table(summary)}\n\n  {folder}", file=sys.stdout)

@@ -1,0 +1,305 @@
+"""A run, top to bottom, in the order in which it happens."""
+
+import dataclasses
+import logging
+import pathlib
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import angles as angles_lib
+from rotjax import config as config_lib
+from rotjax import errors
+from rotjax import evaluate
+from rotjax import executors
+from rotjax import heads
+from rotjax import metrics
+from rotjax import models
+from rotjax import optim
+from rotjax import run_folder
+from rotjax import step as step_lib
+from rotjax import stopping
+from rotjax import summary
+from rotjax import view as view_lib
+from rotjax import writers
+from rotjax.data import batches
+
+_log = logging.getLogger("rotjax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """The objects that a config describes, bound to its dataset."""
+
+  config: Any
+  dataset: Any
+  view: view_lib.View
+  angles: angles_lib.Angles
+  head: heads.Head
+  model: models.Model
+  optimizer: optim.Optimizer
+
+  @classmethod
+  def from_config(cls, config: Any) -> "Experiment":
+    """Builds everything; loads the training images.
+
+    Raises:
+      UserError: a dataset that is not there, values that do not fit.
+    """
+    dataset = config_lib.build("data", config.data)
+    train = dataset.load("train")
+    view = config_lib.build_view(config)
+    view = view.resolve(train.center, train.images.shape[1:3])
+    head = config_lib.build("head", config.head)
+    model = models.build(
+        config_lib.build("model", config.model),
+        head.num_outputs,
+        (view.size, view.size, train.images.shape[-1]),
+        jnp.dtype(config.dtype),
+    )
+    angles = config_lib.build_angles(config)
+    optimizer = config_lib.build("optim", config.optim)
+    return cls(config, dataset, view, angles, head, model, optimizer)
+
+  def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
+    """The pure train step; see `step.make_train_step`."""
+    return step_lib.make_train_step(
+        self.view,
+        self.angles,
+        self.model,
+        self.head,
+        self.optimizer,
+        self.config.num_steps,
+        axis_name,
+    )
+
+  def init_state(self, seed: int) -> step_lib.TrainState:
+    """The state before the first step."""
+    return step_lib.init_state(
+        self.model, self.optimizer, self.config.num_steps, seed
+    )
+
+  def evaluator(self, num_devices: int = 1) -> evaluate.Evaluator:
+    """The evaluation that `config.eval` describes."""
+    options = self.config.eval
+    return evaluate.Evaluator(
+        self.view,
+        self.angles,
+        self.model,
+        self.head,
+        options.num_angles,
+        options.tta,
+        options.batch_views,
+        num_devices,
+    )
+
+
+def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
+  """Trains one seed, or several together, and leaves finished run folders.
+
+  Args:
+    config: resolved and validated.
+    seeds: R of them; with R > 1 they train in one program.
+    folders: the run folder of each.
+
+  Raises:
+    UserError: wrong input; nothing was overwritten.
+    stopping.Stopped: a signal came; the run can be resumed.
+  """
+  with stopping.on_signals() as stop:
+    experiment = Experiment.from_config(config)
+    runs = [
+        run_folder.RunFolder(folder, seed, config.checkpoint.keep)
+        for folder, seed in zip(folders, seeds)
+    ]
+    try:
+      _fit(experiment, runs, stop)
+      for run in runs:
+        _finish(experiment, run, stop)
+    finally:
+      for run in runs:
+        run.close()
+
+
+def _fit(experiment, runs, stop):
+  """The loop: {evaluate, save if due or told to stop, step}.
+
+  Whatever is due at a step happens at the top, before the next step: a run
+  resumed at that step finds there what it still owes.
+  """
+  config, num_seeds = experiment.config, len(runs)
+  train_split = experiment.dataset.load("train")
+  validation = experiment.dataset.load("validation")
+  executor = executors.build(
+      config.executor, experiment.make_step, config.batch_size, num_seeds
+  )
+  evaluator = experiment.evaluator(executor.num_devices)
+
+  states = [run.restore(experiment.init_state(run.seed)) for run in runs]
+  step = _common_step(states)
+  if step:
+    _log.info("resuming at step %d of %d", step, config.num_steps)
+  state = executor.place_state(executors.stack_seeds(states))
+  images = executor.place_images(train_split.images)
+  seeds = np.asarray([run.seed for run in runs], np.uint32)
+  recorder = Recorder(runs, step, config)
+
+  def singles():
+    return executors.unstack_seeds(jax.device_get(state), num_seeds)
+
+  def validate():
+    for run, single in zip(runs, singles()):
+      if run.validated_step >= step:
+        continue
+      predictions = evaluator(
+          single.eval_params, single.model_state, validation, stop.check
+      )
+      scalars = metrics.quick(predictions)
+      recorder.write(run, step, {f"val/{k}": v for k, v in scalars.items()})
+      run.validated_step = step
+      if scalars["mae_deg"] < run.best_mae_deg:
+        run.best_mae_deg = scalars["mae_deg"]
+        run.save("best", single)
+
+  def save():
+    for run, single in zip(runs, singles()):
+      if run.saved_step < step:
+        run.save("latest", single)
+
+  def due(every):
+    return step == config.num_steps or (step > 0 and step % every == 0)
+
+  try:
+    while True:
+      if due(config.eval.every_steps or config.num_steps):
+        recorder.flush()
+        validate()
+      if due(config.checkpoint.every_steps):
+        recorder.flush()
+        save()
+      stop.check()
+      if step == config.num_steps:
+        break
+      count = _steps_until_due(config, step)
+      batch = batches.batch(
+          len(train_split), config.batch_size, seeds.tolist(), step, count
+      )
+      state, scalars = executor.run(state, images, seeds, batch)
+      recorder.push(step, scalars)
+      step += count
+  except stopping.Stopped:
+    recorder.flush()
+    save()
+    raise
+  finally:
+    recorder.close()
+
+
+def _common_step(states) -> int:
+  steps = {int(state.step) for state in states}
+  if len(steps) > 1:
+    # They save one after another, so that a kill can part them.
+    raise errors.UserError(
+        f"the seeds' checkpoints are at different steps {sorted(steps)}:"
+        " resume with --config.seeds_together=off"
+    )
+  return steps.pop()
+
+
+def _steps_until_due(config, step) -> int:
+  """Steps of the next call: never past a validation, a save or the end."""
+  limits = [config.eval.every_steps, config.checkpoint.every_steps]
+  left = [every - step % every for every in limits if every]
+  return min(config.steps_per_call, config.num_steps - step, *left)
+
+
+class Recorder:
+  """Reads each call's scalars one call late, so that logging never waits.
+
+  The device works on the next call while the host reads, checks and writes
+  the last one's.
+  """
+
+  def __init__(self, runs: list, step: int, config: Any):
+    self._runs, self._every = runs, config.log.every_steps
+    self._images = config.batch_size * len(runs)
+    label = runs[0].path.name if len(runs) == 1 else f"{len(runs)} seeds"
+    self._progress = writers.Progress(step, config.num_steps, label)
+    self._pending = None
+    self._step, self._since = step, None
+    self._rate = 0.0
+
+  def push(self, first_step: int, scalars: dict) -> None:
+    """Takes the scalars `[S, R]` of the call that began at `first_step`."""
+    self._read()
+    self._pending = (first_step, scalars)
+
+  def flush(self) -> None:
+    """Reads what is pending; the pause that follows is not training time."""
+    self._read()
+    self._since = None
+
+  def _read(self):
+    if self._pending is None:
+      return
+    first, scalars = self._pending
+    self._pending = None
+    scalars = jax.device_get(scalars)
+    finite = scalars.pop("finite").all(axis=1)
+    if not finite.all():
+      bad = first + int(np.argmin(finite)) + 1
+      raise run_folder.not_finite("the loss or its gradient", bad)
+    self._measure(first + len(finite))
+    for s in range(len(finite)):
+      if (first + s + 1) % self._every:
+        continue
+      for r, run in enumerate(self._runs):
+        row = {f"train/{k}": float(v[s, r]) for k, v in scalars.items()}
+        row["time/images_per_second"] = self._rate
+        self.write(run, first + s + 1, row)
+
+  def _measure(self, step):
+    # The first call after a pause holds compilation or a refilled pipeline.
+    now = time.monotonic()
+    if self._since is None:
+      self._since, self._step = now, step
+    elif now > self._since:
+      self._rate = (step - self._step) * self._images / (now - self._since)
+
+  def write(self, run: Any, step: int, scalars: dict[str, float]) -> None:
+    """Writes scalars of one run, and shows those of the first."""
+    run.write(step, scalars)
+    if run is self._runs[0]:
+      self._progress.write(step, scalars)
+
+  def close(self) -> None:
+    self._progress.close()
+
+
+def _finish(experiment, run, stop):
+  """Reads the test set, once, with the best parameters; writes the results."""
+  fresh = experiment.init_state(run.seed)
+  run.checkpoints.wait()
+  best = run.best(fresh)
+  evaluator = experiment.evaluator()
+  test = experiment.dataset.load("test")
+  predictions = evaluator(best.eval_params, best.model_state, test, stop.check)
+  summary.write(experiment, run, int(best.step), predictions)
+
+
+def evaluate_best(config: Any, seed: int, folder: pathlib.Path) -> None:
+  """`--mode eval`: the test set again, with the best checkpoint of a run.
+
+  Raises:
+    UserError: there is no such checkpoint, or it does not fit the config.
+  """
+  with stopping.on_signals() as stop:
+    experiment = Experiment.from_config(config)
+    run = run_folder.RunFolder(folder, seed, config.checkpoint.keep)
+    try:
+      _finish(experiment, run, stop)
+    finally:
+      run.close()
