@@ -8,10 +8,10 @@ from rotjax import config
 
 def get_config(variant: str = ""):
   return config.make(
-      variant,
-      {
-          "head.name": "vonmises",
-          "num_steps": 3000,
-          "optim.learning_rate": 3e-3,
-      },
+    variant,
+    {
+      "head.name": "vonmises",
+      "num_steps": 3000,
+      "optim.learning_rate": 3e-3,
+    },
   )

@@ -35,14 +35,14 @@ def wrap(theta: jax.typing.ArrayLike, period: float = TWO_PI) -> jax.Array:
 
 
 def difference(
-    a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, period: float = TWO_PI
+  a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, period: float = TWO_PI
 ) -> jax.Array:
   """The signed shortest turn from `b` to `a`, `[...]` in [-period/2, ...)."""
   return wrap(a - b, period)
 
 
 def circular_mean(
-    theta: np.ndarray, weights: np.ndarray | None = None, axis: int = -1
+  theta: np.ndarray, weights: np.ndarray | None = None, axis: int = -1
 ) -> np.ndarray:
   """Direction of the vector average, radians (Mardia & Jupp 2000, eq. 2.2.4).
 
@@ -81,7 +81,7 @@ def circular_median(theta: np.ndarray) -> float:
   middle = np.searchsorted(turns, points + math.pi, side="right")
   ahead = total[middle] - total[first] - (middle - first) * points
   behind = (n + first - middle) * (points + TWO_PI) - (
-      total[n + first] - total[middle]
+    total[n + first] - total[middle]
   )
   return float(points[np.argmin(np.round(ahead + behind, 9))])
 
@@ -122,31 +122,31 @@ class Angles:
   def __post_init__(self):
     if self.distribution not in ("uniform", "grid", "values"):
       raise errors.unknown(
-          "angles.distribution", self.distribution, ("uniform", "grid", "values")
+        "angles.distribution", self.distribution, ("uniform", "grid", "values")
       )
     fold = 360 / self.period_deg if self.period_deg > 0 else 0.5
     if abs(fold - round(fold)) > 1e-9 or fold < 1:
       raise errors.UserError(
-          f"angles.period_deg = {self.period_deg} is not 360/n: use 360, 180,"
-          " 120, 90, ..."
+        f"angles.period_deg = {self.period_deg} is not 360/n: use 360, 180,"
+        " 120, 90, ..."
       )
     if len(self.range_deg) != 2 or self.range_deg[0] >= self.range_deg[1]:
       raise errors.UserError(
-          f"angles.range_deg = {self.range_deg} is not (low, high) with"
-          " low < high"
+        f"angles.range_deg = {self.range_deg} is not (low, high) with"
+        " low < high"
       )
     if self.range_deg[1] - self.range_deg[0] > 360:
       raise errors.UserError(
-          f"angles.range_deg = {self.range_deg} spans more than 360 degrees"
+        f"angles.range_deg = {self.range_deg} spans more than 360 degrees"
       )
     if self.distribution == "grid" and self.step_deg <= 0:
       raise errors.UserError(
-          f"angles.step_deg = {self.step_deg} must be positive"
+        f"angles.step_deg = {self.step_deg} must be positive"
       )
     if self.distribution == "values" and not self.values_deg:
       raise errors.UserError(
-          'angles.distribution = "values" needs angles.values_deg, e.g.'
-          " (0, 90, 180, 270)"
+        'angles.distribution = "values" needs angles.values_deg, e.g.'
+        " (0, 90, 180, 270)"
       )
 
   @property
@@ -207,7 +207,7 @@ class Angles:
     if values is None:
       low = self.range_deg[0]
       return low + (np.arange(num_angles) + offset) * (
-          self.width_deg / num_angles
+        self.width_deg / num_angles
       )
     count = min(num_angles, len(values))
     stride = np.arange(count) * len(values) // count

@@ -16,16 +16,14 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
-from rotjax import angles
-from rotjax import errors
+from rotjax import angles, errors
 from rotjax.metrics import probabilistic
 
 KINDS = ("vonmises", "temper")
 MAX_KAPPA = 1e6
 TAU_RANGE = (1e-3, 1e2)
-# Views that a tempering is fitted to; its standard error is about 2 % there.
-TEMPER_VIEWS = 8192
-_CHUNK = 4096  # views decoded at once
+# Views worth fitting to: the parameter's standard error is about 2 % there.
+ENOUGH_VIEWS = 8192
 # Stands for log 0, so that 0 times it is 0.
 _FLOOR = -1e6
 
@@ -56,7 +54,7 @@ class Calibration:
 
 
 jax.tree_util.register_dataclass(
-    Calibration, data_fields=["value"], meta_fields=["kind"]
+  Calibration, data_fields=["value"], meta_fields=["kind"]
 )
 
 
@@ -91,7 +89,7 @@ def fit_vonmises(residual: np.ndarray) -> float:
 
 @jax.jit
 def _likelihood_slope(
-    tau: jax.Array, log_density_grid: jax.Array, log_density: jax.Array
+  tau: jax.Array, log_density_grid: jax.Array, log_density: jax.Array
 ) -> jax.Array:
   """Derivative in tau of the mean negative log-likelihood of p^tau / Z.
 
@@ -130,51 +128,33 @@ def fit_temper(log_density_grid: jax.Array, log_density: jax.Array) -> float:
   return math.exp(scipy.optimize.brentq(slope, low, high, xtol=1e-6))
 
 
-def states_density(head: Any) -> bool:
-  """Whether the head's log_density is one, or None."""
-  outputs = jax.ShapeDtypeStruct((head.num_outputs,), jnp.float32)
-  theta = jax.ShapeDtypeStruct((), jnp.float32)
-  return jax.eval_shape(head.log_density, outputs, theta) is not None
-
-
-def fit(head: Any, outputs: jax.Array, theta: jax.Array) -> Calibration:
-  """Fits a head's recalibration to validation outputs.
-
-  A tempering needs `[m, G]` log-densities, so it is fitted to at most
-  TEMPER_VIEWS views, evenly spaced over all m; a von Mises to all of them.
+def fit(
+  answer: jax.Array,
+  theta: jax.Array,
+  log_density: jax.Array | None = None,
+  table: jax.Array | None = None,
+) -> Calibration:
+  """Fits the recalibration of answers, and of their densities where stated.
 
   Args:
-    head: any head.
-    outputs: `[m, num_outputs]` on the validation set.
+    answer: `[m]` decoded angles on the validation set, radians.
     theta: `[m]` the truth, radians.
+    log_density: `[m]` at the truth, nats per radian; None: none is stated.
+    table: `[m, G]` the same on `probabilistic.grid(G)`.
 
   Returns:
-    The calibration.
+    The calibration: a tempering where a density is stated, else a von Mises.
   """
-  if not states_density(head):
-    decoded = jax.jit(
-        lambda outputs: jax.lax.map(head.decode, outputs, batch_size=_CHUNK)
-    )(jnp.asarray(outputs))
-    residual = angles.difference(
-        np.asarray(decoded, np.float64), np.asarray(theta, np.float64)
-    )
-    return Calibration("vonmises", fit_vonmises(residual))
-  m = len(theta)
-  keep = np.arange(min(m, TEMPER_VIEWS)) * m // min(m, TEMPER_VIEWS)
-  outputs = jnp.asarray(outputs)[keep]
-  theta = jnp.asarray(theta, jnp.float32)[keep]
-  table = jax.jit(
-      lambda outputs: probabilistic.tabulate(
-          head, outputs, probabilistic.grid()
-      )
-  )(outputs)
-  return Calibration(
-      "temper", fit_temper(table, head.log_density(outputs, theta))
+  if log_density is not None:
+    return Calibration("temper", fit_temper(table, log_density))
+  residual = angles.difference(
+    np.asarray(answer, np.float64), np.asarray(theta, np.float64)
   )
+  return Calibration("vonmises", fit_vonmises(residual))
 
 
 def _vonmises_log_density(
-    kappa: jax.Array, mean: jax.Array, theta: jax.Array
+  kappa: jax.Array, mean: jax.Array, theta: jax.Array
 ) -> jax.Array:
   """`[...]` nats per radian of von Mises(mean, kappa) at `theta` `[...]`."""
   # 1 - cos D as a square: kappa (1 - cos D) loses its digits at large kappa.
@@ -184,32 +164,34 @@ def _vonmises_log_density(
 
 
 def apply(
-    calibration: Calibration,
-    head: Any,
-    outputs: jax.Array,
-    theta: jax.Array,
-    num_points: int = probabilistic.GRID_SIZE,
+  calibration: Calibration,
+  answer: jax.Array,
+  theta: jax.Array,
+  log_density: jax.Array | None = None,
+  table: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
   """The recalibrated log-density, at the truth and on a ring.
 
   Args:
-    calibration: from `fit` with the same head; may be traced.
-    head: the head.
-    outputs: `[..., num_outputs]`.
+    calibration: from `fit` of the same kind of answers; may be traced.
+    answer: `[...]` decoded angles, radians.
     theta: `[...]` radians.
-    num_points: G.
+    log_density: `[...]` at theta, nats per radian; for a tempering.
+    table: `[..., G]` the same on `probabilistic.grid(G)`; for a tempering.
 
   Returns:
     `[...]` at theta and `[..., G]` on `probabilistic.grid(G)`; nats per radian.
   """
-  ring = probabilistic.grid(num_points)
   value = jnp.asarray(calibration.value, jnp.float32)
   if calibration.kind == "vonmises":
-    mean = head.decode(outputs)
-    at = lambda t: _vonmises_log_density(value, mean, t)
-    return at(theta), jax.vmap(at, out_axes=-1)(ring)
-  table = probabilistic.tabulate(head, outputs, ring).astype(jnp.float32)
-  table = value * jnp.maximum(table, _FLOOR)
-  log_z = jax.nn.logsumexp(table, axis=-1) + math.log(2 * math.pi / num_points)
-  truth = jnp.maximum(head.log_density(outputs, theta), _FLOOR)
+
+    def at(t):
+      return _vonmises_log_density(value, answer, t)
+
+    ring = jax.vmap(at, out_axes=-1)(probabilistic.grid())
+    return at(theta), ring
+  table = value * jnp.maximum(table.astype(jnp.float32), _FLOOR)
+  step = 2 * math.pi / table.shape[-1]
+  log_z = jax.nn.logsumexp(table, axis=-1) + math.log(step)
+  truth = jnp.maximum(log_density, _FLOOR)
   return value * truth - log_z, table - log_z[..., None]

@@ -39,7 +39,7 @@ def digest(tree: Any) -> str:
 def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
   policies = ocp.checkpoint_managers
   options = ocp.CheckpointManagerOptions(
-      preservation_policy=policies.LatestN(keep), create=True
+    preservation_policy=policies.LatestN(keep), create=True
   )
   registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
   for args in (ocp.args.StandardSave, ocp.args.StandardRestore):
@@ -48,7 +48,7 @@ def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
     registry.add("meta", args)
   # A relative path would fail later, in the saving thread.
   return ocp.CheckpointManager(
-      folder.absolute(), options=options, handler_registry=registry
+    folder.absolute(), options=options, handler_registry=registry
   )
 
 
@@ -65,8 +65,8 @@ class Checkpoints:
 
   def __init__(self, folder: pathlib.Path, keep: int):
     self._managers = {
-        "latest": _manager(folder / "latest", keep),
-        "best": _manager(folder / "best", 1),
+      "latest": _manager(folder / "latest", keep),
+      "best": _manager(folder / "best", 1),
     }
 
   def wait(self) -> None:
@@ -100,17 +100,20 @@ class Checkpoints:
     Raises:
       UserError: this save or the one before failed.
     """
+    if int(state.step) in self._managers[which].all_steps():
+      # A killed run has come here before, by the same numbers.
+      return
     # A copy: the next step donates the buffers that a view would show.
     state = jax.tree.map(lambda x: np.array(x, copy=True), state)
     meta = {**meta, "digest": digest(state)}
     try:
       self._managers[which].save(
-          int(state.step),
-          args=ocp.args.Composite(
-              state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
-          ),
-          # "best" may return to a step that "latest" has passed.
-          force=True,
+        int(state.step),
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+        ),
+        # "best" may return to a step that "latest" has passed.
+        force=True,
       )
     except Exception as error:
       raise _save_error(error) from error
@@ -121,15 +124,15 @@ class Checkpoints:
 
   def _restore_step(self, which: str, step: int, target: Any) -> Restored:
     abstract = jax.tree.map(
-        lambda x: np.empty(np.shape(x), np.asarray(x).dtype), target
+      lambda x: np.empty(np.shape(x), np.asarray(x).dtype), target
     )
     try:
       got = self._managers[which].restore(
-          step,
-          args=ocp.args.Composite(
-              state=ocp.args.StandardRestore(abstract),
-              meta=ocp.args.JsonRestore(),
-          ),
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardRestore(abstract),
+          meta=ocp.args.JsonRestore(),
+        ),
       )
       meta = dict(got["meta"])
       intact = digest(got["state"]) == meta["digest"]
@@ -140,6 +143,7 @@ class Checkpoints:
       raise DamagedError(first) from error
     if not intact:
       raise DamagedError("its arrays do not have the digest that was saved")
+    _check_fits(got["state"], target)
     return Restored(got["state"], meta)
 
   def restore(self, which: str, target: Any) -> Restored | None:
@@ -150,7 +154,8 @@ class Checkpoints:
       target: a state whose shapes and types the checkpoint must have.
 
     Raises:
-      UserError: there are checkpoints and none of them can be read.
+      UserError: there are checkpoints and none of them can be read, or they
+        are of another model.
     """
     steps = self.steps(which)
     for step, before in zip(steps, [*steps[1:], None]):
@@ -159,21 +164,38 @@ class Checkpoints:
       except DamagedError as error:
         if before is None:
           raise errors.UserError(
-              f"the {which} checkpoint of step {step} is damaged ({error}) and"
-              " there is no earlier one: start again with --overwrite"
+            f"the {which} checkpoint of step {step} is damaged ({error}) and"
+            " there is no earlier one: start again with --overwrite"
           ) from error
         _log.warning(
-            "checkpoint of step %d is damaged (%s): going back to step %d",
-            step, error, before,
+          "checkpoint of step %d is damaged (%s): going back to step %d",
+          step,
+          error,
+          before,
         )
         # Its number must be free again for the run to save it anew.
         self._managers[which].delete(step)
     return None
 
 
+def _check_fits(state: Any, target: Any) -> None:
+  """Orbax restores another shape into a NumPy target without a word."""
+  stored = jax.tree_util.tree_leaves_with_path(state)
+  wanted = jax.tree.leaves(target)
+  for (path, a), b in zip(stored, wanted, strict=True):
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+      raise errors.UserError(
+        f"the checkpoint is of another model:"
+        f" {jax.tree_util.keystr(path, simple=True, separator='.')} is"
+        f" {a.dtype} {list(a.shape)} there and {b.dtype} {list(b.shape)} in"
+        " this config"
+      )
+
+
 def _save_error(error: Exception) -> errors.UserError:
   first = str(error).splitlines()[0] if str(error) else type(error).__name__
   return errors.UserError(
-      f"a checkpoint could not be saved ({first}): the last good one stays;"
-      " free some space and run the same command again"
+    f"a checkpoint could not be saved ({first}): the last good one stays;"
+    " free some space and run the same command again"
   )

@@ -1,12 +1,12 @@
 """What the commands share: flags, one-line errors, exit status, the cache."""
 
 import argparse
+from collections.abc import Callable, Sequence
 import logging
 import os
 import pathlib
 import platform
 import sys
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from rotjax import errors
@@ -32,7 +32,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
       value = next(items, None)
       if value is None or value.startswith("--"):
         raise errors.UserError(
-            f"--config.{key} needs a value: --config.{key}=VALUE"
+          f"--config.{key} needs a value: --config.{key}=VALUE"
         )
     overrides[key] = value
   return rest, overrides
@@ -48,11 +48,11 @@ class _Parser(argparse.ArgumentParser):
 def parser(prog: str, description: str, examples: str) -> _Parser:
   """A parser whose --help ends in examples."""
   return _Parser(
-      prog=f"python -m {prog}",
-      description=description,
-      epilog=f"examples:\n{examples}",
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-      allow_abbrev=False,
+    prog=f"python -m {prog}",
+    description=description,
+    epilog=f"examples:\n{examples}",
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
   )
 
 
@@ -78,8 +78,8 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
     if not _out_of_memory(error):
       raise
     _fail(
-        "out of memory: lower batch_size (training) or eval.batch_views"
-        " (evaluation), for example --config.eval.batch_views=256"
+      "out of memory: lower batch_size (training) or eval.batch_views"
+      " (evaluation), for example --config.eval.batch_views=256"
     )
 
 
@@ -124,9 +124,9 @@ def _cpu_digest() -> str:
 def add_common_flags(p: argparse.ArgumentParser) -> None:
   """Flags that every command that computes has."""
   p.add_argument(
-      "--no_compile_cache",
-      action="store_true",
-      help="compile afresh instead of keeping programs in the user's cache",
+    "--no_compile_cache",
+    action="store_true",
+    help="compile afresh instead of keeping programs in the user's cache",
   )
 
 

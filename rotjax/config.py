@@ -7,13 +7,13 @@ the other overrides apply; an unknown field is refused with the near names.
 """
 
 import ast
+from collections.abc import Callable, Mapping
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import json
 import pathlib
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
@@ -27,10 +27,10 @@ _INCIDENTAL = ("name", "executor", "checkpoint", "log")
 def _table(section: str) -> Mapping[str, type]:
   """The named entries that a sub-config may be; imported when first needed."""
   module, attribute = {
-      "data": ("rotjax.data", "DATASETS"),
-      "head": ("rotjax.heads", "HEADS"),
-      "model": ("rotjax.models", "MODELS"),
-      "optim": ("rotjax.optim", "OPTIMIZERS"),
+    "data": ("rotjax.data", "DATASETS"),
+    "head": ("rotjax.heads", "HEADS"),
+    "model": ("rotjax.models", "MODELS"),
+    "optim": ("rotjax.optim", "OPTIMIZERS"),
   }[section]
   return getattr(importlib.import_module(module), attribute)
 
@@ -49,8 +49,8 @@ def _entry(section: str, name: str) -> Callable:
       return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
       raise errors.UserError(
-          f"{section}.name = {name!r} is a dotted path that cannot be imported:"
-          f" {error}"
+        f"{section}.name = {name!r} is a dotted path that cannot be imported:"
+        f" {error}"
       ) from None
   if section == "data":  # any other prepared TFDS dataset
     return importlib.import_module("rotjax.data").find(name)
@@ -131,7 +131,8 @@ def base() -> ml_collections.ConfigDict:
   # What the network sees (view.py) and which angles are drawn (angles.py).
   config.view = _fields(importlib.import_module("rotjax.view").View)
   config.angles = _fields(importlib.import_module("rotjax.angles").Angles)
-  config.eval = ml_collections.ConfigDict({
+  config.eval = ml_collections.ConfigDict(
+    {
       # Validation every so many steps, and at the end; 0: at the end only.
       "every_steps": 500,
       # Angles at which each image is turned.
@@ -140,39 +141,44 @@ def base() -> ml_collections.ConfigDict:
       "tta": "none",
       # Views in one call: bounds the memory.
       "batch_views": 2048,
-  })
-  config.checkpoint = ml_collections.ConfigDict({
+    }
+  )
+  config.checkpoint = ml_collections.ConfigDict(
+    {
       # A resumable state every so many steps, and at the end.
       "every_steps": 1000,
       # How many of the latest are kept, besides the best.
       "keep": 2,
-  })
-  config.log = ml_collections.ConfigDict({
+    }
+  )
+  config.log = ml_collections.ConfigDict(
+    {
       # Scalars to metrics.jsonl and TensorBoard every so many steps.
       "every_steps": 50,
-  })
+    }
+  )
   return config
 
 
 # What `config.py:variant` may say, besides a file's own variants.
 VARIANTS = {
-    "mnist": {"data.name": "mnist", "data.classes": (3,)},
-    "all_digits": {"data.classes": ()},
-    "smoke": {
-        "num_steps": 20,
-        "batch_size": 16,
-        "eval.num_angles": 4,
-        "eval.every_steps": 10,
-        "checkpoint.every_steps": 10,
-        "log.every_steps": 5,
-    },
+  "mnist": {"data.name": "mnist", "data.classes": (3,)},
+  "all_digits": {"data.classes": ()},
+  "smoke": {
+    "num_steps": 20,
+    "batch_size": 16,
+    "eval.num_angles": 4,
+    "eval.every_steps": 10,
+    "checkpoint.every_steps": 10,
+    "log.every_steps": 5,
+  },
 }
 
 
 def make(
-    variant: str,
-    overrides: Mapping[str, Any],
-    variants: Mapping[str, Mapping[str, Any]] | None = None,
+  variant: str,
+  overrides: Mapping[str, Any],
+  variants: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ml_collections.ConfigDict:
   """What a config file's `get_config(variant)` returns.
 
@@ -205,7 +211,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def resolve(
-    config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
+  config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
   """A copy of `config` with dotted-key overrides applied.
 
@@ -246,7 +252,7 @@ def _parse(key: str, value: Any, current: Any) -> Any:
     if isinstance(value, str):
       text = value.strip().lower() if kind is bool else value
       value = ast.literal_eval(
-          {"true": "True", "false": "False"}.get(text, text)
+        {"true": "True", "false": "False"}.get(text, text)
       )
     if kind is tuple:
       items = value if isinstance(value, (tuple, list)) else (value,)
@@ -255,8 +261,8 @@ def _parse(key: str, value: Any, current: Any) -> Any:
     return _exact(value, kind)
   except (ValueError, SyntaxError, TypeError):
     raise errors.UserError(
-        f"--config.{key}={value} is not {_article(kind)}; it is"
-        f" {current!r} by default"
+      f"--config.{key}={value} is not {_article(kind)}; it is"
+      f" {current!r} by default"
     ) from None
 
 
@@ -270,10 +276,10 @@ def _exact(value: Any, kind: type) -> Any:
 
 def _article(kind: type) -> str:
   return {
-      bool: "true or false",
-      int: "a whole number",
-      float: "a number",
-      tuple: "a tuple such as (3,)",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "a tuple such as (3,)",
   }[kind]
 
 
@@ -284,17 +290,17 @@ def validate(config: ml_collections.ConfigDict) -> None:
     UserError: naming the field, its value and what is valid.
   """
   least = {
-      "num_seeds": 1,
-      "batch_size": 1,
-      "num_steps": 1,
-      "steps_per_call": 1,
-      "eval.every_steps": 0,
-      "eval.num_angles": 1,
-      "eval.batch_views": 1,
-      "checkpoint.every_steps": 1,
-      "checkpoint.keep": 1,
-      "log.every_steps": 1,
-      "seed": 0,
+    "num_seeds": 1,
+    "batch_size": 1,
+    "num_steps": 1,
+    "steps_per_call": 1,
+    "eval.every_steps": 0,
+    "eval.num_angles": 1,
+    "eval.batch_views": 1,
+    "checkpoint.every_steps": 1,
+    "checkpoint.keep": 1,
+    "log.every_steps": 1,
+    "seed": 0,
   }
   flat = flatten(config)
   for key, low in least.items():
@@ -352,7 +358,7 @@ def find_file(name: str) -> pathlib.Path:
   # In a wheel the configs lie inside the package, in a checkout beside it.
   folders = [here / "shipped_configs", here.parent / "configs"]
   shipped = {
-      file.stem: file for folder in folders for file in folder.glob("*.py")
+    file.stem: file for folder in folders for file in folder.glob("*.py")
   }
   if path.stem in shipped:
     return shipped[path.stem]
@@ -368,7 +374,7 @@ def load(spec: str) -> ml_collections.ConfigDict:
   name, _, variant = spec.partition(":")
   path = find_file(name)
   module_spec = importlib.util.spec_from_file_location(
-      f"rotjax_config_{path.stem}", path
+    f"rotjax_config_{path.stem}", path
   )
   module = importlib.util.module_from_spec(module_spec)
   try:
@@ -376,11 +382,11 @@ def load(spec: str) -> ml_collections.ConfigDict:
     get_config = module.get_config
   except AttributeError:
     raise errors.UserError(
-        f"config file {path} has no function get_config(variant)"
+      f"config file {path} has no function get_config(variant)"
     ) from None
   except Exception as error:
     raise errors.UserError(
-        f"config file {path} cannot be read: {type(error).__name__}: {error}"
+      f"config file {path} cannot be read: {type(error).__name__}: {error}"
     ) from error
   config = get_config(variant)
   config.name = "-".join([path.stem, *filter(None, variant.split(","))])

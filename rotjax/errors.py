@@ -1,7 +1,7 @@
 """Errors that a person can act on: one line, no traceback."""
 
-import difflib
 from collections.abc import Iterable
+import difflib
 
 
 class UserError(ValueError):

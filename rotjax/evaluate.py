@@ -5,8 +5,10 @@ the calls are a host loop, so that a run told to stop can stop between two. The
 last call is padded and its padding cut off again.
 """
 
-import dataclasses
 from collections.abc import Callable
+import dataclasses
+import functools
+import math
 from typing import Any
 
 import jax
@@ -14,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import heads
-from rotjax import metrics
-from rotjax import models
+from rotjax import calibration as calibration_lib
+from rotjax import heads, metrics, models
 from rotjax import view as view_lib
 from rotjax.data import Split
+from rotjax.metrics import probabilistic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,47 +49,97 @@ class Evaluator:
   num_devices: int = 1
 
   def __post_init__(self):
-    object.__setattr__(self, "_score", jax.jit(self._score_views))
+    score = jax.jit(self._score_views)
+    answer = functools.partial(self._answers, with_table=True)
+    object.__setattr__(self, "_score", score)
+    object.__setattr__(self, "_answer", jax.jit(answer))
 
-  def outputs(
-      self, params: Any, model_state: Any, inputs: jax.Array
-  ) -> jax.Array:
-    """`[N, size, size, C]` network inputs -> `[N, num_outputs]` float32."""
-    out, _ = self.model.apply(params, model_state, inputs)
-    return out.astype(jnp.float32)
+  def _answers(self, params, model_state, images, angle_deg, with_table):
+    """`[n, H, W, C]`, `[n, A]` -> the answers to the n A views, as a dict.
 
-  def _score_views(self, params, model_state, images, angle_deg):
-    """`[n, H, W, C]`, `[n, A]` -> decoded theta and scores, each `[n, A]`."""
+    "theta" the truth and "decoded" `[N]`; where the head states a density
+    "log_density" `[N]` at the truth and, asked for, its "table" `[N, G]`.
+    """
     inputs = jax.vmap(jax.vmap(self.view.render, (None, 0)))(images, angle_deg)
-    shape = angle_deg.shape
     inputs = inputs.reshape(-1, *inputs.shape[2:])
     theta = self.angles.to_theta(angle_deg).reshape(-1)
-    decoded, log_density = [], []
+    decoded, log_density, table = [], [], []
     for k in range(4 if self.tta == "rot90" else 1):
       turn = self.angles.to_theta(jnp.float32(90.0 * k))
-      outputs = self.outputs(
-          params, model_state, jnp.rot90(inputs, k, axes=(1, 2))
-      )
+      turned = jnp.rot90(inputs, k, axes=(1, 2))
+      outputs, _ = self.model.apply(params, model_state, turned)
+      outputs = outputs.astype(jnp.float32)
       decoded.append(self.head.decode(outputs) - turn)
-      log_density.append(
-          self.head.log_density(outputs, angles_lib.wrap(theta + turn))
-      )
-    answer = decoded[0]
+      at = self.head.log_density(outputs, angles_lib.wrap(theta + turn))
+      if at is None:
+        continue
+      log_density.append(at)
+      if with_table:
+        ring = probabilistic.tabulate(self.head, outputs, probabilistic.grid())
+        # The ring is turned back, too: a quarter turn is a whole number of
+        # its points for every period.
+        turns = 90 * k / self.angles.period_deg
+        table.append(
+          jnp.roll(ring, -round(turns * probabilistic.GRID_SIZE), -1)
+        )
+    pooled = {"log_density": log_density, "table": table}
+    answers = {
+      name: jax.nn.logsumexp(jnp.stack(parts), axis=0) - math.log(len(parts))
+      for name, parts in pooled.items()
+      if parts
+    }
     if len(decoded) > 1:
-      answer = angles_lib.circular_mean(jnp.stack(decoded), axis=0)
-    result = {"decoded": angles_lib.wrap(answer).reshape(shape)}
-    if log_density[0] is not None:
-      pooled = jax.scipy.special.logsumexp(jnp.stack(log_density), axis=0)
-      pooled -= jnp.log(len(log_density))
-      result["log_density"] = pooled.reshape(shape)
-    return result
+      decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
+    return {"theta": theta, "decoded": angles_lib.wrap(decoded[0]), **answers}
+
+  def _score_views(
+    self, params, model_state, images, angle_deg, uniform, calibration
+  ):
+    """The same -> decoded theta `[n, A]`, and scores `[n, A]` by prefix."""
+    full = calibration is not None
+    answers = self._answers(params, model_state, images, angle_deg, full)
+    theta, decoded = answers.pop("theta"), answers.pop("decoded")
+    densities = {}
+    if answers:
+      densities[""] = (answers["log_density"], answers.get("table"))
+    if full:
+      densities["recalibrated_"] = calibration_lib.apply(
+        calibration, decoded, theta, **answers
+      )
+    scores = {}
+    for prefix, (at, table) in densities.items():
+      scores[prefix] = {"log_density": at}
+      if full:
+        scores[prefix] |= probabilistic.density_scores(
+          table, theta, uniform.reshape(-1)
+        )
+    return jax.tree.map(lambda x: x.reshape(angle_deg.shape), (decoded, scores))
+
+  def _calls(self, split, between_calls):
+    """Yields (rows, images, angles) of each call, padded, with real counts."""
+    # float32 first: what is applied is what is scored.
+    angle_deg = np.float32(
+      self.angles.evaluation_deg(split.indices, self.num_angles)
+    )
+    rows = max(self.batch_views // angle_deg.shape[1], 1)
+    rows = -(-min(rows, len(split)) // self.num_devices) * self.num_devices
+    for start in range(0, len(split), rows):
+      between_calls()
+      stop = min(start + rows, len(split))
+      padding = rows - (stop - start)
+      yield (
+        slice(start, stop),
+        _pad(split.images[start:stop], padding),
+        _pad(angle_deg[start:stop], padding),
+      )
 
   def __call__(
-      self,
-      params: Any,
-      model_state: Any,
-      split: Split,
-      between_calls: Callable[[], None] = lambda: None,
+    self,
+    params: Any,
+    model_state: Any,
+    split: Split,
+    calibration: calibration_lib.Calibration | None = None,
+    between_calls: Callable[[], None] = lambda: None,
   ) -> metrics.Predictions:
     """Predicts a whole split.
 
@@ -95,41 +147,66 @@ class Evaluator:
       params: of the model.
       model_state: of the model.
       split: n images.
+      calibration: fitted on validation. With it every score of the densities,
+        raw and recalibrated, is computed; without, the log-density alone.
       between_calls: called before each call; may raise to stop.
 
     Returns:
-      `[n, A]` predictions; `scores["log_density"]` in nats per radian of real
-      turn where the head states a density.
+      `[n, A]` predictions.
     """
-    index = split.indices
-    # float32 first: what was applied is what is scored.
-    angle_deg = np.float32(self.angles.evaluation_deg(index, self.num_angles))
-    rows = max(self.batch_views // angle_deg.shape[1], 1)
-    rows = -(-min(rows, len(split)) // self.num_devices) * self.num_devices
-    parts = []
-    for start in range(0, len(split), rows):
-      between_calls()
-      stop = min(start + rows, len(split))
-      padding = rows - (stop - start)
-      images = _pad(split.images[start:stop], padding)
-      angles = _pad(angle_deg[start:stop], padding)
-      part = self._score(params, model_state, images, angles)
-      parts.append(jax.tree.map(lambda x, n=stop - start: x[:n], part))
-    parts = jax.device_get(parts)
-    result = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
-    scores = {}
-    if "log_density" in result:
-      scores["log_density"] = (
-          result["log_density"].astype(np.float64) + self.angles.log_jacobian
+    parts, applied = [], []
+    for rows, images, angle_deg in self._calls(split, between_calls):
+      count = rows.stop - rows.start
+      view = rows.start * angle_deg.shape[1] + np.arange(angle_deg.size)
+      uniform = angles_lib.hashed_uniform(view).reshape(angle_deg.shape)
+      part = self._score(
+        params,
+        model_state,
+        images,
+        angle_deg,
+        np.float32(uniform),
+        calibration,
       )
-    return metrics.Predictions(
-        angle_deg=angle_deg.astype(np.float64),
-        decoded_deg=self.angles.to_degrees(result["decoded"].astype(np.float64)),
-        example=np.asarray(index),
-        label=np.asarray(split.labels),
-        angles=self.angles,
-        scores=scores,
+      parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
+      applied.append(angle_deg[:count])
+    decoded, scores = jax.tree.map(
+      lambda *x: np.concatenate(x), *jax.device_get(parts)
     )
+    return metrics.Predictions(
+      angle_deg=np.concatenate(applied).astype(np.float64),
+      decoded_deg=self.angles.to_degrees(decoded.astype(np.float64)),
+      example=np.asarray(split.indices),
+      label=np.asarray(split.labels),
+      angles=self.angles,
+      scores={
+        prefix + name: value
+        for prefix, raw in scores.items()
+        for name, value in probabilistic.in_degrees(raw, self.angles).items()
+      },
+    )
+
+  def calibrate(
+    self,
+    params: Any,
+    model_state: Any,
+    split: Split,
+    between_calls: Callable[[], None] = lambda: None,
+  ) -> calibration_lib.Calibration:
+    """Fits the recalibration of these answers to a split, the validation set.
+
+    Of a large split only as many evenly spaced images are used as make
+    `calibration.ENOUGH_VIEWS` views.
+    """
+    wanted = max(calibration_lib.ENOUGH_VIEWS // self.num_angles, 1)
+    wanted = min(wanted, len(split))
+    split = split.rows(np.arange(wanted) * len(split) // wanted)
+    parts = []
+    for rows, images, angle_deg in self._calls(split, between_calls):
+      count = (rows.stop - rows.start) * angle_deg.shape[1]
+      part = self._answer(params, model_state, images, angle_deg)
+      parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
+    answers = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+    return calibration_lib.fit(answers.pop("decoded"), **answers)
 
 
 def _pad(rows: np.ndarray, count: int) -> np.ndarray:

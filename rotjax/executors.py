@@ -6,8 +6,8 @@ parameters to rounding. Seeds trained together add a leading axis to the state,
 by `jax.vmap` of the step; several steps a call are a `lax.scan`.
 """
 
-import dataclasses
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import jax
@@ -34,12 +34,15 @@ class Executor:
       as `data.batches` makes it: each leaf `[S, R, B]`; metrics `[S, R]`.
       The state is donated.
     num_devices: that share the batch.
+    compiled_text: the arguments of `run` -> the optimised program as text,
+      for looking at its collectives.
   """
 
   place_state: Callable[[Any], Any]
   place_images: Callable[[np.ndarray], jax.Array]
   run: Callable[..., tuple[Any, dict]]
   num_devices: int
+  compiled_text: Callable[..., str]
 
 
 def _program(train_step: step_lib.TrainStep, num_seeds: int):
@@ -55,11 +58,9 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int):
 
   def step(state, seeds, batch, images):
     if num_seeds > 1:
-      return jax.vmap(one, in_axes=(0, 0, 0, None))(
-          state, seeds, batch, images
-      )
+      return jax.vmap(one, in_axes=(0, 0, 0, None))(state, seeds, batch, images)
     state, metrics = one(
-        state, seeds[0], jax.tree.map(lambda x: x[0], batch), images
+      state, seeds[0], jax.tree.map(lambda x: x[0], batch), images
     )
     return state, jax.tree.map(lambda x: x[None], metrics)
 
@@ -75,7 +76,7 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int):
 
 
 def mesh_shape(
-    num_devices: int, num_seeds: int, batch_size: int
+  num_devices: int, num_seeds: int, batch_size: int
 ) -> tuple[int, int]:
   """Devices along the axes ("seed", "data").
 
@@ -95,24 +96,24 @@ def _check_divides(batch_size: int, num_devices: int):
   if batch_size % num_devices:
     near = max(batch_size // num_devices, 1) * num_devices
     raise errors.UserError(
-        f"batch_size = {batch_size} is not a multiple of the {num_devices}"
-        f" devices that share it: use for example batch_size={near}"
+      f"batch_size = {batch_size} is not a multiple of the {num_devices}"
+      f" devices that share it: use for example batch_size={near}"
     )
 
 
 def jit_executor(
-    make_step: Callable[[str | None], step_lib.TrainStep],
-    batch_size: int,
-    num_seeds: int,
-    devices: list[jax.Device],
+  make_step: Callable[[str | None], step_lib.TrainStep],
+  batch_size: int,
+  num_seeds: int,
+  devices: list[jax.Device],
 ) -> Executor:
   """A mesh with axes ("seed", "data"), sharded arguments, `jax.jit`."""
   shape = mesh_shape(len(devices), num_seeds, batch_size)
   mesh = jax.sharding.Mesh(
-      np.asarray(devices).reshape(shape),
-      ("seed", "data"),
-      # Explicit axes, the default since jax 0.9, refuse ordinary layers.
-      axis_types=(jax.sharding.AxisType.Auto,) * 2,
+    np.asarray(devices).reshape(shape),
+    ("seed", "data"),
+    # Explicit axes, the default since jax 0.9, refuse ordinary layers.
+    axis_types=(jax.sharding.AxisType.Auto,) * 2,
   )
 
   def spread(*axes):
@@ -121,9 +122,9 @@ def jit_executor(
   state_sharding = spread("seed") if num_seeds > 1 else spread()
   batch_sharding = spread(None, "seed", "data")
   program = jax.jit(
-      _program(make_step(None), num_seeds),
-      donate_argnums=0,
-      out_shardings=(state_sharding, spread()),
+    _program(make_step(None), num_seeds),
+    donate_argnums=0,
+    out_shardings=(state_sharding, spread()),
   )
 
   def place(sharding):
@@ -132,63 +133,65 @@ def jit_executor(
     copy = jax.jit(lambda x: jax.tree.map(jnp.copy, x), out_shardings=sharding)
     return lambda tree: copy(tree)
 
-  def run(state, images, seeds, batch):
-    batch = jax.device_put(batch, batch_sharding)
-    return program(state, images, seeds, batch)
+  def arguments(state, images, seeds, batch):
+    return state, images, seeds, jax.device_put(batch, batch_sharding)
 
   return Executor(
-      place(state_sharding),
-      lambda images: jax.device_put(images, spread()),
-      run,
-      len(devices),
+    place(state_sharding),
+    lambda images: jax.device_put(images, spread()),
+    lambda *args: program(*arguments(*args)),
+    len(devices),
+    lambda *args: program.lower(*arguments(*args)).compile().as_text(),
   )
 
 
 def pmap_executor(
-    make_step: Callable[[str | None], step_lib.TrainStep],
-    batch_size: int,
-    num_seeds: int,
-    devices: list[jax.Device],
+  make_step: Callable[[str | None], step_lib.TrainStep],
+  batch_size: int,
+  num_seeds: int,
+  devices: list[jax.Device],
 ) -> Executor:
   """`jax.pmap` over the batch; the state is replicated, without an axis."""
   count = len(devices)
   _check_divides(batch_size, count)
   program = jax.pmap(
-      _program(make_step("data"), num_seeds),
-      axis_name="data",
-      in_axes=(None, None, None, 0),
-      out_axes=None,
-      devices=devices,
-      donate_argnums=0,
+    _program(make_step("data"), num_seeds),
+    axis_name="data",
+    in_axes=(None, None, None, 0),
+    out_axes=None,
+    devices=devices,
+    donate_argnums=0,
   )
   mesh = jax.sharding.Mesh(
-      np.asarray(devices),
-      ("data",),
-      axis_types=(jax.sharding.AxisType.Auto,),
+    np.asarray(devices),
+    ("data",),
+    axis_types=(jax.sharding.AxisType.Auto,),
   )
   replicated = jax.sharding.NamedSharding(mesh, P())
-  copy = jax.jit(
-      lambda x: jax.tree.map(jnp.copy, x), out_shardings=replicated
-  )
+  copy = jax.jit(lambda x: jax.tree.map(jnp.copy, x), out_shardings=replicated)
 
   def split(leaf):  # [S, R, B] -> [D, S, R, B / D]
     parts = leaf.reshape(*leaf.shape[:2], count, -1)
     return np.moveaxis(parts, 2, 0)
 
-  def run(state, images, seeds, batch):
-    return program(state, images, seeds, jax.tree.map(split, batch))
+  def arguments(state, images, seeds, batch):
+    return state, images, seeds, jax.tree.map(split, batch)
 
   return Executor(
-      copy, lambda images: jax.device_put(images, replicated), run, count
+    copy,
+    lambda images: jax.device_put(images, replicated),
+    lambda *args: program(*arguments(*args)),
+    count,
+    lambda *args: program.lower(*arguments(*args)).compile().as_text(),
   )
 
 
 def build(
-    name: str,
-    make_step: Callable[[str | None], step_lib.TrainStep],
-    batch_size: int,
-    num_seeds: int = 1,
-    devices: list[jax.Device] | None = None,
+  name: str,
+  make_step: Callable[[str | None], step_lib.TrainStep],
+  batch_size: int,
+  num_seeds: int = 1,
+  devices: list[jax.Device] | None = None,
 ) -> Executor:
   """The executor of that name.
 
@@ -220,7 +223,7 @@ def check_options(config: Any) -> None:
     raise errors.unknown("executor", config.executor, EXECUTORS)
   if config.seeds_together not in ("auto", "on", "off"):
     raise errors.unknown(
-        "seeds_together", config.seeds_together, ("auto", "on", "off")
+      "seeds_together", config.seeds_together, ("auto", "on", "off")
     )
 
 
@@ -235,7 +238,7 @@ def unstack_seeds(state: Any, num_seeds: int) -> list[Any]:
   """The inverse of `stack_seeds`."""
   if num_seeds == 1:
     return [state]
-  return [jax.tree.map(lambda x: x[r], state) for r in range(num_seeds)]
+  return [jax.tree.map(lambda x, r=r: x[r], state) for r in range(num_seeds)]
 
 
 def seeds_together(option: str, num_seeds: int) -> bool:

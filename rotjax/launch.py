@@ -6,25 +6,22 @@ import sys
 from typing import Any
 
 from rotjax import config as config_lib
-from rotjax import errors
-from rotjax import executors
-from rotjax import run_folder
-from rotjax import stopping
-from rotjax import summary
+from rotjax import errors, executors, run_folder, stopping, summary
 
 # What a run writes; --overwrite deletes these and nothing else.
 _OURS = (
-    "checkpoints",
-    "metrics.jsonl",
-    "plots",
-    "predictions.npz",
-    "summary.json",
-    "tensorboard",
+  "calibration.json",
+  "checkpoints",
+  "metrics.jsonl",
+  "plots",
+  "predictions.npz",
+  "summary.json",
+  "tensorboard",
 )
 
 
 def _seed_folders(
-    config: Any, workdir: pathlib.Path
+  config: Any, workdir: pathlib.Path
 ) -> dict[int, pathlib.Path]:
   """Seed -> run folder; one seed has no folder below the workdir."""
   if config.num_seeds == 1:
@@ -50,8 +47,8 @@ def claim(config: Any, workdir: pathlib.Path, overwrite: bool) -> None:
     raise errors.UserError(f"workdir {workdir} is a file, not a folder")
   if workdir.is_dir() and not file.exists() and any(workdir.iterdir()):
     raise errors.UserError(
-        f"workdir {workdir} holds files but no run (no config.json): choose"
-        " another --workdir"
+      f"workdir {workdir} holds files but no run (no config.json): choose"
+      " another --workdir"
     )
   if file.exists() and overwrite:
     for name in (*_OURS, *(f.name for f in workdir.glob("seed-*"))):
@@ -74,18 +71,18 @@ def _check_same(config, file, ignored=()):
   here = config_lib.identity(_read_config(file))
   there = config_lib.identity(config)
   differing = [
-      key
-      for key in sorted(here.keys() | there.keys())
-      if here.get(key) != there.get(key) and not key.startswith(ignored)
+    key
+    for key in sorted(here.keys() | there.keys())
+    if here.get(key) != there.get(key) and not key.startswith(ignored)
   ]
   if differing:
     shown = ", ".join(
-        f"{k} is {here.get(k)!r} there and {there.get(k)!r} here"
-        for k in differing[:3]
+      f"{k} is {here.get(k)!r} there and {there.get(k)!r} here"
+      for k in differing[:3]
     )
     raise errors.UserError(
-        f"workdir {file.parent} holds another experiment ({shown}): choose"
-        " another --workdir, or --overwrite it"
+      f"workdir {file.parent} holds another experiment ({shown}): choose"
+      " another --workdir, or --overwrite it"
     )
 
 
@@ -121,8 +118,8 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
         train_lib.train(_single(config, seed), [seed], [folders[seed]])
   except stopping.Stopped as stopped:
     print(
-        f"rotjax: stopped by {stopped}; the same command resumes {workdir}",
-        file=sys.stderr,
+      f"rotjax: stopped by {stopped}; the same command resumes {workdir}",
+      file=sys.stderr,
     )
     return stopping.EXIT_STATUS
   _show(config, workdir, folders)
@@ -143,8 +140,8 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
   file = workdir / "config.json"
   if not file.exists():
     raise errors.UserError(
-        f"{workdir} is not a run folder (no config.json): train it first, or"
-        " name it with --workdir"
+      f"{workdir} is not a run folder (no config.json): train it first, or"
+      " name it with --workdir"
     )
   _check_same(config, file, ignored=("eval.",))
   folders = _seed_folders(config, workdir)

@@ -1,7 +1,7 @@
 """`python -m rotjax.main`: trains a config, resumes it, or evaluates it."""
 
-import pathlib
 from collections.abc import Sequence
+import pathlib
 
 from rotjax import cli
 
@@ -10,27 +10,27 @@ def main(argv: Sequence[str]) -> int:
   """Runs the command; returns its exit status."""
   argv, overrides = cli.split_overrides(argv)
   p = cli.parser(
-      "rotjax.main",
-      "Train a network to tell how far an image has been turned, or evaluate"
-      " the best checkpoint of a run. The same command again resumes the run,"
-      " or shows its table when it is finished. Any config field can be set"
-      " with --config.field=value.",
-      "  python -m rotjax.main --config configs/vonmises.py\n"
-      "  python -m rotjax.main --config configs/vonmises.py:mnist"
-      " --config.head.name=bins --config.head.num_bins=72",
+    "rotjax.main",
+    "Train a network to tell how far an image has been turned, or evaluate"
+    " the best checkpoint of a run. The same command again resumes the run,"
+    " or shows its table when it is finished. Any config field can be set"
+    " with --config.field=value.",
+    "  python -m rotjax.main --config configs/vonmises.py\n"
+    "  python -m rotjax.main --config configs/vonmises.py:mnist"
+    " --config.head.name=bins --config.head.num_bins=72",
   )
   p.add_argument(
-      "--config",
-      required=True,
-      metavar="FILE[:VARIANT]",
-      help="a config file, or the name of a shipped one (vonmises)",
+    "--config",
+    required=True,
+    metavar="FILE[:VARIANT]",
+    help="a config file, or the name of a shipped one (vonmises)",
   )
   p.add_argument("--workdir", metavar="DIR", help="run folder; runs/... if not")
   p.add_argument("--mode", choices=("train", "eval"), default="train")
   p.add_argument(
-      "--overwrite",
-      action="store_true",
-      help="delete what the run folder holds and start again",
+    "--overwrite",
+    action="store_true",
+    help="delete what the run folder holds and start again",
   )
   cli.add_common_flags(p)
   args = p.parse_args(argv)

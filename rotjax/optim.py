@@ -40,13 +40,13 @@ class Optimizer:
       raise errors.unknown("optim.schedule", self.schedule, SCHEDULES)
     if self.learning_rate <= 0:
       raise errors.UserError(
-          f"optim.learning_rate = {self.learning_rate} must be positive"
+        f"optim.learning_rate = {self.learning_rate} must be positive"
       )
     if not 0 <= self.warmup < 1:
       raise errors.UserError(f"optim.warmup = {self.warmup} is not in [0, 1)")
     if not 0 <= self.ema_decay < 1:
       raise errors.UserError(
-          f"optim.ema_decay = {self.ema_decay} is not in [0, 1)"
+        f"optim.ema_decay = {self.ema_decay} is not in [0, 1)"
       )
 
   def schedule_fn(self, num_steps: int) -> optax.Schedule:
@@ -54,9 +54,9 @@ class Optimizer:
     warm = round(self.warmup * num_steps)
     rest = max(num_steps - warm, 1)
     after = {
-        "constant": optax.constant_schedule(self.learning_rate),
-        "cosine": optax.cosine_decay_schedule(self.learning_rate, rest),
-        "linear": optax.linear_schedule(self.learning_rate, 0.0, rest),
+      "constant": optax.constant_schedule(self.learning_rate),
+      "cosine": optax.cosine_decay_schedule(self.learning_rate, rest),
+      "linear": optax.linear_schedule(self.learning_rate, 0.0, rest),
     }[self.schedule]
     if not warm:
       return after
@@ -91,12 +91,12 @@ class Adam(Optimizer):
 
   def rule(self, schedule):
     return optax.adamw(
-        schedule,
-        self.b1,
-        self.b2,
-        self.eps,
-        weight_decay=self.weight_decay,
-        mask=_kernels_only,
+      schedule,
+      self.b1,
+      self.b2,
+      self.eps,
+      weight_decay=self.weight_decay,
+      mask=_kernels_only,
     )
 
 

@@ -57,17 +57,17 @@ def predicted_against_true(p: metrics.Predictions) -> matplotlib.figure.Figure:
   size = min(2.0, 4000 / truth.size + 0.4)
   axes.plot([-half, half], [-half, half], color=GREY, linewidth=0.8, zorder=0)
   axes.scatter(
-      truth, p.decoded_deg, s=size, color=BLUE, linewidths=0, rasterized=True
+    truth, p.decoded_deg, s=size, color=BLUE, linewidths=0, rasterized=True
   )
   ticks = np.linspace(-half, half, 9)
   axes.set(
-      xlabel="true angle (degrees, counter-clockwise)",
-      ylabel="predicted angle (degrees)",
-      xlim=(-half, half),
-      ylim=(-half, half),
-      xticks=ticks,
-      yticks=ticks,
-      aspect="equal",
+    xlabel="true angle (degrees, counter-clockwise)",
+    ylabel="predicted angle (degrees)",
+    xlim=(-half, half),
+    ylim=(-half, half),
+    xticks=ticks,
+    yticks=ticks,
+    aspect="equal",
   )
   axes.tick_params(axis="x", labelrotation=45)
   _tidy(axes)
@@ -81,14 +81,14 @@ def error_by_angle(p: metrics.Predictions) -> matplotlib.figure.Figure:
   center, mae, median = angular.by_angle(p)
   axes.plot(center, mae, color=BLUE, marker="o", markersize=3, label="mean")
   axes.plot(
-      center, median, color=ORANGE, marker="o", markersize=3, label="median"
+    center, median, color=ORANGE, marker="o", markersize=3, label="median"
   )
   half = p.angles.period_deg / 2
   axes.set(
-      xlabel="true angle (degrees)",
-      ylabel="absolute error (degrees)",
-      xticks=np.linspace(-half, half, 9),
-      ylim=(0, None),
+    xlabel="true angle (degrees)",
+    ylabel="absolute error (degrees)",
+    xticks=np.linspace(-half, half, 9),
+    ylim=(0, None),
   )
   axes.legend(frameon=False)
   _tidy(axes)
@@ -99,6 +99,7 @@ def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
   """Where the predictions lie on the circle, beside the true angles."""
   figure = _figure(4.6, 4.6)
   axes = figure.add_subplot(projection="polar")
+  axes.set_theta_zero_location("N")  # 0 degrees is up, as on the screen
   turn = 360 / p.angles.period_deg  # the period fills the circle
   bins = 120
   edges = np.linspace(0, 2 * np.pi, bins + 1)
@@ -110,8 +111,13 @@ def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
     # The square root makes the area, not the radius, show the count.
     height = np.sqrt(count / even) * 0.35
     axes.bar(
-        edges[:-1], height, width=edges[1], bottom=bottom, align="edge",
-        color=color, label=label,
+      edges[:-1],
+      height,
+      width=edges[1],
+      bottom=bottom,
+      align="edge",
+      color=color,
+      label=label,
     )
 
   ring(p.decoded_deg, 1.0, BLUE, "predicted")
@@ -126,7 +132,7 @@ def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
 
 
 def gallery(
-    experiment: Any, p: metrics.Predictions, columns: int = 8
+  experiment: Any, p: metrics.Predictions, columns: int = 8
 ) -> matplotlib.figure.Figure:
   """The worst and the best views; arrows point where each "up" went."""
   per_image = p.error_deg.argmax(axis=1)
@@ -134,8 +140,8 @@ def gallery(
   worst = np.argsort(-worst_error)[:columns]
   best = np.argsort(p.error_deg.min(axis=1))[:columns]
   rows = [
-      [(n, per_image[n]) for n in worst],
-      [(n, p.error_deg[n].argmin()) for n in best],
+    [(n, per_image[n]) for n in worst],
+    [(n, p.error_deg[n].argmin()) for n in best],
   ]
   images = experiment.dataset.load("test").images
   render = jax.jit(experiment.view.render)
@@ -149,11 +155,11 @@ def gallery(
       picture = np.asarray(render(images[n], np.float32(truth)))
       _picture_with_arrows(axes, picture, truth, answer, experiment.view)
       axes.set_title(
-          f"{words if axes is line[0] else ''} {p.error_deg[n, a]:.1f}°",
-          fontsize=8,
+        f"{words if axes is line[0] else ''} {p.error_deg[n, a]:.1f}°",
+        fontsize=8,
       )
   figure.supxlabel(
-      "where up went: true (green), predicted (orange)", fontsize=8
+    "where up went: true (green), predicted (orange)", fontsize=8
   )
   return figure
 
@@ -166,10 +172,10 @@ def _picture_with_arrows(axes, picture, truth_deg, answer_deg, view):
     # Up on the screen, turned counter-clockwise; y points down.
     dx, dy = -np.sin(np.deg2rad(angle)), -np.cos(np.deg2rad(angle))
     axes.annotate(
-        "",
-        (middle + length * dx, middle + length * dy),
-        (middle, middle),
-        arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.5},
+      "",
+      (middle + length * dx, middle + length * dy),
+      (middle, middle),
+      arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.5},
     )
 
 
@@ -183,11 +189,11 @@ def write_all(folder: pathlib.Path, experiment: Any, p: metrics.Predictions):
   """
   lines = (folder / "metrics.jsonl").read_text().splitlines()
   figures = {
-      "curves": curves([json.loads(line) for line in lines]),
-      "predicted_against_true": predicted_against_true(p),
-      "error_by_angle": error_by_angle(p),
-      "donut": donut(p),
-      "gallery": gallery(experiment, p),
+    "curves": curves([json.loads(line) for line in lines]),
+    "predicted_against_true": predicted_against_true(p),
+    "error_by_angle": error_by_angle(p),
+    "donut": donut(p),
+    "gallery": gallery(experiment, p),
   }
   (folder / "plots").mkdir(exist_ok=True)
   for name, figure in figures.items():

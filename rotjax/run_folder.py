@@ -1,18 +1,16 @@
 """One seed's run folder: what is written there while it trains."""
 
+from collections.abc import Mapping
 import json
 import pathlib
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from rotjax import checkpoint
-from rotjax import errors
+from rotjax import checkpoint, errors, writers
 from rotjax import step as step_lib
-from rotjax import writers
 
 
 class RunFolder:
@@ -52,8 +50,8 @@ class RunFolder:
       if notes["best_mae_deg"] is not None:
         self.best_mae_deg = notes["best_mae_deg"]
     self._writers = [
-        writers.Jsonl(self.path / "metrics.jsonl", step),
-        writers.TensorBoard(self.path / "tensorboard", step),
+      writers.Jsonl(self.path / "metrics.jsonl", step),
+      writers.TensorBoard(self.path / "tensorboard", step),
     ]
     return state
 
@@ -75,9 +73,9 @@ class RunFolder:
         raise not_finite("a parameter", int(state.step))
     best = self.best_mae_deg
     notes = {
-        "best_mae_deg": best if np.isfinite(best) else None,
-        "seconds": self.seconds,
-        "validated_step": self.validated_step,
+      "best_mae_deg": best if np.isfinite(best) else None,
+      "seconds": self.seconds,
+      "validated_step": self.validated_step,
     }
     self.checkpoints.save(which, state, notes)
     if which == "latest":
@@ -92,7 +90,7 @@ class RunFolder:
     restored = self.checkpoints.restore("best", fresh)
     if restored is None:
       raise errors.UserError(
-          f"{self.path} holds no checkpoint to evaluate: train it first"
+        f"{self.path} holds no checkpoint to evaluate: train it first"
       )
     return restored.state
 
@@ -106,8 +104,8 @@ class RunFolder:
 def not_finite(what: str, step: int) -> errors.UserError:
   """The error of a run that has diverged."""
   return errors.UserError(
-      f"{what} is not finite at step {step}: lower optim.learning_rate or set"
-      " optim.clip_norm; the last good checkpoint stays"
+    f"{what} is not finite at step {step}: lower optim.learning_rate or set"
+    " optim.clip_norm; the last good checkpoint stays"
   )
 
 

@@ -15,9 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from rotjax import angles as angles_lib
-from rotjax import heads
-from rotjax import models
-from rotjax import optim
+from rotjax import heads, models, optim
 from rotjax import view as view_lib
 
 
@@ -52,7 +50,7 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict]]
 
 
 def example_keys(
-    seed: jax.Array, step: jax.Array, slot: jax.Array
+  seed: jax.Array, step: jax.Array, slot: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   """Keys `[B]` for the view and `[B]` for the network, one of each a slot."""
   key = jax.random.fold_in(jax.random.key(seed), step)
@@ -61,11 +59,32 @@ def example_keys(
   return pairs[:, 0], pairs[:, 1]
 
 
+def _computed_once(always: jax.Array, make: Callable[[], Any]) -> Any:
+  """`make()`, kept from being fused into what reads it.
+
+  XLA's CPU backend copies a cheap-looking producer into each of its readers:
+  the view, into all nine taps of the first convolution, forwards and again
+  backwards, which doubled the step. It drops `optimization_barrier` first; a
+  branch on a value known only at run time is what it cannot see through.
+  """
+
+  def branch(always):
+    def zeros():
+      shapes = jax.eval_shape(make)
+      return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    return lax.cond(always, make, zeros)
+
+  return lax.platform_dependent(
+    always, cpu=branch, default=lambda always: make()
+  )
+
+
 def init_state(
-    model: models.Model,
-    optimizer: optim.Optimizer,
-    num_steps: int,
-    seed: int,
+  model: models.Model,
+  optimizer: optim.Optimizer,
+  num_steps: int,
+  seed: int,
 ) -> TrainState:
   """The state before the first step.
 
@@ -80,24 +99,22 @@ def init_state(
   """
   params, model_state = model.init(jax.random.key(seed))
   return TrainState(
-      step=jnp.zeros((), jnp.int32),
-      params=params,
-      model_state=model_state,
-      opt_state=optimizer.transformation(num_steps).init(params),
-      ema_params=jax.tree.map(jnp.copy, params)
-      if optimizer.ema_decay
-      else None,
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    model_state=model_state,
+    opt_state=optimizer.transformation(num_steps).init(params),
+    ema_params=jax.tree.map(jnp.copy, params) if optimizer.ema_decay else None,
   )
 
 
 def make_train_step(
-    view: view_lib.View,
-    angles: angles_lib.Angles,
-    model: models.Model,
-    head: heads.Head,
-    optimizer: optim.Optimizer,
-    num_steps: int,
-    axis_name: str | None = None,
+  view: view_lib.View,
+  angles: angles_lib.Angles,
+  model: models.Model,
+  head: heads.Head,
+  optimizer: optim.Optimizer,
+  num_steps: int,
+  axis_name: str | None = None,
 ) -> TrainStep:
   """Builds the pure step.
 
@@ -123,10 +140,13 @@ def make_train_step(
 
   def train_step(state, batch):
     view_keys, model_keys = example_keys(
-        batch["seed"], state.step, batch["slot"]
+      batch["seed"], state.step, batch["slot"]
     )
-    images, angle_deg = jax.vmap(lambda k, i: view.sample(k, i, angles))(
+    images, angle_deg = _computed_once(
+      state.step >= 0,
+      lambda: jax.vmap(lambda k, i: view.sample(k, i, angles))(
         view_keys, batch["image"]
+      ),
     )
     theta = angles.to_theta(angle_deg)
     mask = batch["mask"]
@@ -135,31 +155,31 @@ def make_train_step(
 
     def loss_fn(params):
       outputs, model_state = model.apply(
-          params,
-          state.model_state,
-          images,
-          train=True,
-          keys=model_keys,
-          mask=mask,
-          axis_name=axis_name,
+        params,
+        state.model_state,
+        images,
+        train=True,
+        keys=model_keys,
+        mask=mask,
+        axis_name=axis_name,
       )
       losses = jnp.where(mask, head.loss(outputs, theta), 0.0)
       return losses.sum() / count, (outputs, model_state)
 
     (loss, (outputs, model_state)), grads = jax.value_and_grad(
-        loss_fn, has_aux=True
+      loss_fn, has_aux=True
     )(state.params)
     # Each device holds the gradient of its share of the global mean.
     grads = total(grads)
     updates, opt_state = transformation.update(
-        grads, state.opt_state, state.params
+      grads, state.opt_state, state.params
     )
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
     if ema_params is not None:
       # Warmed up: the average of the first steps is not the initialisation.
       decay = jnp.minimum(
-          optimizer.ema_decay, (1 + state.step) / (10 + state.step)
+        optimizer.ema_decay, (1 + state.step) / (10 + state.step)
       )
       ema_params = optax.incremental_update(params, ema_params, 1 - decay)
 
@@ -168,14 +188,14 @@ def make_train_step(
     grad_norm = optax.tree.norm(grads)
     loss = total(loss)
     metrics = {
-        "loss": loss,
-        "mae_deg": total(error.sum()) / count,
-        "grad_norm": grad_norm,
-        "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
-        "finite": jnp.isfinite(loss) & jnp.isfinite(grad_norm),
+      "loss": loss,
+      "mae_deg": total(error.sum()) / count,
+      "grad_norm": grad_norm,
+      "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
+      "finite": jnp.isfinite(loss) & jnp.isfinite(grad_norm),
     }
     state = TrainState(
-        state.step + 1, params, model_state, opt_state, ema_params
+      state.step + 1, params, model_state, opt_state, ema_params
     )
     return state, metrics
 

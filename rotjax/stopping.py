@@ -1,8 +1,8 @@
 """Being told to stop: signals set a flag, the loop saves and leaves."""
 
+from collections.abc import Iterator
 import contextlib
 import signal
-from collections.abc import Iterator
 
 # sysexits.h EX_TEMPFAIL: "try again later"; the job templates requeue on it.
 EXIT_STATUS = 75

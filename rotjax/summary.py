@@ -1,11 +1,11 @@
 """What a finished run leaves: predictions.npz, summary.json, plots, a table."""
 
+from collections.abc import Mapping
 import importlib.metadata
 import json
 import pathlib
 import platform
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,29 +13,28 @@ import numpy as np
 
 import rotjax
 from rotjax import angles as angles_lib
-from rotjax import errors
-from rotjax import metrics
-from rotjax import models
-from rotjax import plots
-from rotjax import run_folder
+from rotjax import errors, metrics, models, plots, run_folder
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 
 # The rows of the printed table, in its order: metric, words, form.
 _ROWS = (
-    ("mae_deg", "mean absolute error", "{:.2f}°"),
-    ("median_deg", "median error", "{:.2f}°"),
-    ("rmse_deg", "root mean square error", "{:.2f}°"),
-    ("p90_deg", "90th percentile", "{:.2f}°"),
-    ("p95_deg", "95th percentile", "{:.2f}°"),
-    ("acc_at_2", "within 2°", "{:.1%}"),
-    ("acc_at_5", "within 5°", "{:.1%}"),
-    ("acc_at_10", "within 10°", "{:.1%}"),
-    ("acc_at_30", "within 30°", "{:.1%}"),
-    ("auc_at_10", "area under accuracy to 10°", "{:.3f}"),
-    ("share_near_90", "off by a quarter turn", "{:.2%}"),
-    ("share_near_180", "off by a half turn", "{:.2%}"),
-    ("nll", "negative log-likelihood (nats)", "{:.3f}"),
+  ("mae_deg", "mean absolute error", "{:.2f}°"),
+  ("median_deg", "median error", "{:.2f}°"),
+  ("rmse_deg", "root mean square error", "{:.2f}°"),
+  ("p90_deg", "90th percentile", "{:.2f}°"),
+  ("p95_deg", "95th percentile", "{:.2f}°"),
+  ("acc_at_2", "within 2°", "{:.1%}"),
+  ("acc_at_5", "within 5°", "{:.1%}"),
+  ("acc_at_10", "within 10°", "{:.1%}"),
+  ("acc_at_30", "within 30°", "{:.1%}"),
+  ("auc_at_10", "area under accuracy to 10°", "{:.3f}"),
+  ("share_near_90", "off by a quarter turn", "{:.2%}"),
+  ("share_near_180", "off by a half turn", "{:.2%}"),
+  ("nll", "negative log-likelihood (nats)", "{:.3f}"),
+  ("recalibrated_nll", "the same, recalibrated", "{:.3f}"),
+  ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
+  ("recalibrated_coverage_90", "coverage of 90% regions", "{:.1%}"),
 )
 
 
@@ -51,12 +50,12 @@ def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
   period's circle, `example`, `label` `[n]`, and the scores of each view."""
   period = 2 * np.pi * p.angles.period_deg / 360
   np.savez_compressed(
-      path,
-      theta=angles_lib.wrap(np.deg2rad(p.angle_deg), period).astype(np.float32),
-      decoded=np.deg2rad(p.decoded_deg).astype(np.float32),
-      example=p.example,
-      label=p.label,
-      **{k: v.astype(np.float32) for k, v in p.scores.items()},
+    path,
+    theta=angles_lib.wrap(np.deg2rad(p.angle_deg), period).astype(np.float32),
+    decoded=np.deg2rad(p.decoded_deg).astype(np.float32),
+    example=p.example,
+    label=p.label,
+    **{k: v.astype(np.float32) for k, v in p.scores.items()},
   )
 
 
@@ -77,16 +76,16 @@ def write(experiment: Any, run: Any, step: int, p: metrics.Predictions) -> None:
   params, _ = jax.eval_shape(experiment.model.init, jax.random.key(0))
   plots.write_all(run.path, experiment, p)
   summary = {
-      "config_name": config.name,
-      "seed": run.seed,
-      "step": step,
-      "seconds": round(run.seconds, 1),
-      "parameters": models.num_parameters(params),
-      "device": jax.devices()[0].device_kind,
-      "num_devices": jax.device_count(),
-      "versions": versions(),
-      "protocol": _protocol(experiment, p),
-      "test": {**result, **chance},
+    "config_name": config.name,
+    "seed": run.seed,
+    "step": step,
+    "seconds": round(run.seconds, 1),
+    "parameters": models.num_parameters(params),
+    "device": jax.devices()[0].device_kind,
+    "num_devices": jax.device_count(),
+    "versions": versions(),
+    "protocol": _protocol(experiment, p),
+    "test": {**result, **chance},
   }
   run_folder.write_json(run.path / "summary.json", summary)
 
@@ -94,15 +93,15 @@ def write(experiment: Any, run: Any, step: int, p: metrics.Predictions) -> None:
 def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
   view, angles = experiment.view, experiment.angles
   return {
-      "data": experiment.dataset.protocol,
-      "classes": list(experiment.config.data.classes) or "all",
-      "test_images": len(p.example),
-      "angles_per_image": p.angle_deg.shape[1],
-      "angles": angles.distribution,
-      "range_deg": list(angles.range_deg),
-      "period_deg": angles.period_deg,
-      "view": f"{view.size} px, centre {view.center}, mask {view.mask}",
-      "tta": experiment.config.eval.tta,
+    "data": experiment.dataset.protocol,
+    "classes": list(experiment.config.data.classes) or "all",
+    "test_images": len(p.example),
+    "angles_per_image": p.angle_deg.shape[1],
+    "angles": angles.distribution,
+    "range_deg": list(angles.range_deg),
+    "period_deg": angles.period_deg,
+    "view": f"{view.size} px, centre {view.center}, mask {view.mask}",
+    "tta": experiment.config.eval.tta,
   }
 
 
@@ -131,12 +130,12 @@ def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
   test = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
   spread = {k: float(np.std([r[k] for r in rows], ddof=1)) for k in rows[0]}
   summary = {
-      **{k: first[k] for k in ("config_name", "parameters", "protocol")},
-      "seeds": seeds,
-      "seconds": round(sum(part["seconds"] for part in parts.values()), 1),
-      "versions": first["versions"],
-      "test": test,
-      "test_sd": spread,
+    **{k: first[k] for k in ("config_name", "parameters", "protocol")},
+    "seeds": seeds,
+    "seconds": round(sum(part["seconds"] for part in parts.values()), 1),
+    "versions": first["versions"],
+    "test": test,
+    "test_sd": spread,
   }
   run_folder.write_json(folder / "summary.json", summary)
   return summary
@@ -156,8 +155,8 @@ def table(summary: Mapping[str, Any]) -> str:
     lines.append((words, value, "" if chance is None else form.format(chance)))
   widths = [max(len(line[i]) for line in lines) for i in range(3)]
   text = [
-      f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}".rstrip()
-      for a, b, c in lines
+    f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}".rstrip()
+    for a, b, c in lines
   ]
   text.insert(1, "  " + "-" * (sum(widths) + 4))
   hint = chance_hint(test)
@@ -169,10 +168,10 @@ def chance_hint(test: Mapping[str, float]) -> str:
   if test["mae_deg"] < 0.9 * test["chance_mae_deg"]:
     return ""
   return (
-      "  The error is at the chance level. Usual causes: too few steps, a"
-      " learning rate far off,\n  content without an upright direction (the"
-      " digits 0, 1, 8: try angles.period_deg=180),\n  saturated tanh outputs"
-      " (head.activation=linear), pixels left at 0..255."
+    "  The error is at the chance level. Usual causes: too few steps, a"
+    " learning rate far off,\n  content without an upright direction (the"
+    " digits 0, 1, 8: try angles.period_deg=180),\n  saturated tanh outputs"
+    " (head.activation=linear), pixels left at 0..255."
   )
 
 

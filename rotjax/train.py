@@ -12,19 +12,21 @@ import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import config as config_lib
-from rotjax import errors
-from rotjax import evaluate
-from rotjax import executors
-from rotjax import heads
-from rotjax import metrics
-from rotjax import models
-from rotjax import optim
-from rotjax import run_folder
+from rotjax import (
+  errors,
+  evaluate,
+  executors,
+  heads,
+  metrics,
+  models,
+  optim,
+  run_folder,
+  stopping,
+  summary,
+  writers,
+)
 from rotjax import step as step_lib
-from rotjax import stopping
-from rotjax import summary
 from rotjax import view as view_lib
-from rotjax import writers
 from rotjax.data import batches
 
 _log = logging.getLogger("rotjax")
@@ -55,10 +57,10 @@ class Experiment:
     view = view.resolve(train.center, train.images.shape[1:3])
     head = config_lib.build("head", config.head)
     model = models.build(
-        config_lib.build("model", config.model),
-        head.num_outputs,
-        (view.size, view.size, train.images.shape[-1]),
-        jnp.dtype(config.dtype),
+      config_lib.build("model", config.model),
+      head.num_outputs,
+      (view.size, view.size, train.images.shape[-1]),
+      jnp.dtype(config.dtype),
     )
     angles = config_lib.build_angles(config)
     optimizer = config_lib.build("optim", config.optim)
@@ -67,33 +69,33 @@ class Experiment:
   def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
     """The pure train step; see `step.make_train_step`."""
     return step_lib.make_train_step(
-        self.view,
-        self.angles,
-        self.model,
-        self.head,
-        self.optimizer,
-        self.config.num_steps,
-        axis_name,
+      self.view,
+      self.angles,
+      self.model,
+      self.head,
+      self.optimizer,
+      self.config.num_steps,
+      axis_name,
     )
 
   def init_state(self, seed: int) -> step_lib.TrainState:
     """The state before the first step."""
     return step_lib.init_state(
-        self.model, self.optimizer, self.config.num_steps, seed
+      self.model, self.optimizer, self.config.num_steps, seed
     )
 
   def evaluator(self, num_devices: int = 1) -> evaluate.Evaluator:
     """The evaluation that `config.eval` describes."""
     options = self.config.eval
     return evaluate.Evaluator(
-        self.view,
-        self.angles,
-        self.model,
-        self.head,
-        options.num_angles,
-        options.tta,
-        options.batch_views,
-        num_devices,
+      self.view,
+      self.angles,
+      self.model,
+      self.head,
+      options.num_angles,
+      options.tta,
+      options.batch_views,
+      num_devices,
     )
 
 
@@ -112,8 +114,8 @@ def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
   with stopping.on_signals() as stop:
     experiment = Experiment.from_config(config)
     runs = [
-        run_folder.RunFolder(folder, seed, config.checkpoint.keep)
-        for folder, seed in zip(folders, seeds)
+      run_folder.RunFolder(folder, seed, config.checkpoint.keep)
+      for folder, seed in zip(folders, seeds)
     ]
     try:
       _fit(experiment, runs, stop)
@@ -134,7 +136,7 @@ def _fit(experiment, runs, stop):
   train_split = experiment.dataset.load("train")
   validation = experiment.dataset.load("validation")
   executor = executors.build(
-      config.executor, experiment.make_step, config.batch_size, num_seeds
+    config.executor, experiment.make_step, config.batch_size, num_seeds
   )
   evaluator = experiment.evaluator(executor.num_devices)
 
@@ -155,7 +157,10 @@ def _fit(experiment, runs, stop):
       if run.validated_step >= step:
         continue
       predictions = evaluator(
-          single.eval_params, single.model_state, validation, stop.check
+        single.eval_params,
+        single.model_state,
+        validation,
+        between_calls=stop.check,
       )
       scalars = metrics.quick(predictions)
       recorder.write(run, step, {f"val/{k}": v for k, v in scalars.items()})
@@ -185,7 +190,7 @@ def _fit(experiment, runs, stop):
         break
       count = _steps_until_due(config, step)
       batch = batches.batch(
-          len(train_split), config.batch_size, seeds.tolist(), step, count
+        len(train_split), config.batch_size, seeds.tolist(), step, count
       )
       state, scalars = executor.run(state, images, seeds, batch)
       recorder.push(step, scalars)
@@ -203,8 +208,8 @@ def _common_step(states) -> int:
   if len(steps) > 1:
     # They save one after another, so that a kill can part them.
     raise errors.UserError(
-        f"the seeds' checkpoints are at different steps {sorted(steps)}:"
-        " resume with --config.seeds_together=off"
+      f"the seeds' checkpoints are at different steps {sorted(steps)}:"
+      " resume with --config.seeds_together=off"
     )
   return steps.pop()
 
@@ -285,8 +290,12 @@ def _finish(experiment, run, stop):
   run.checkpoints.wait()
   best = run.best(fresh)
   evaluator = experiment.evaluator()
+  network = best.eval_params, best.model_state
+  validation = experiment.dataset.load("validation")
+  fitted = evaluator.calibrate(*network, validation, stop.check)
+  run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
   test = experiment.dataset.load("test")
-  predictions = evaluator(best.eval_params, best.model_state, test, stop.check)
+  predictions = evaluator(*network, test, fitted, stop.check)
   summary.write(experiment, run, int(best.step), predictions)
 
 

@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import angles as angles_lib
-from rotjax import errors
-from rotjax import warp
+from rotjax import errors, warp
 
 _PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
 
@@ -48,8 +47,8 @@ class View:
       raise errors.UserError(f"view.size = {self.size} must be positive")
     if not 0 <= self.jitter <= self.size / 2:
       raise errors.UserError(
-          f"view.jitter = {self.jitter} is not between 0 and half of"
-          f" view.size = {self.size}"
+        f"view.jitter = {self.jitter} is not between 0 and half of"
+        f" view.size = {self.size}"
       )
     if self.center not in ("dataset", "canvas"):
       self._explicit_center()
@@ -59,15 +58,15 @@ class View:
       y, x = (float(part) for part in self.center.strip("() ").split(","))
     except ValueError:
       raise errors.UserError(
-          f"view.center = {self.center!r}: use 'dataset', 'canvas' or source"
-          " pixels such as '14,14'"
+        f"view.center = {self.center!r}: use 'dataset', 'canvas' or source"
+        " pixels such as '14,14'"
       ) from None
     return y, x
 
   def resolve(
-      self,
-      dataset_center: tuple[float, float] | None,
-      source_size: tuple[int, int],
+    self,
+    dataset_center: tuple[float, float] | None,
+    source_size: tuple[int, int],
   ) -> "View":
     """The same view with its centre in source pixels.
 
@@ -88,10 +87,10 @@ class View:
     return dataclasses.replace(self, center=f"{y},{x}")
 
   def render(
-      self,
-      image: jax.Array,
-      angle_deg: jax.Array,
-      shift: jax.Array | tuple[float, float] = (0.0, 0.0),
+    self,
+    image: jax.Array,
+    angle_deg: jax.Array,
+    shift: jax.Array | tuple[float, float] = (0.0, 0.0),
   ) -> jax.Array:
     """What the network sees of one image turned by an angle.
 
@@ -105,11 +104,11 @@ class View:
     """
     canvas = (self.size, self.size)
     turned = warp.rotate(
-        image,
-        angle_deg,
-        center=self._explicit_center(),
-        size=canvas,
-        shift=shift,
+      image,
+      angle_deg,
+      center=self._explicit_center(),
+      size=canvas,
+      shift=shift,
     )
     turned *= _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
@@ -117,7 +116,7 @@ class View:
     return turned
 
   def sample(
-      self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
+    self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
   ) -> tuple[jax.Array, jax.Array]:
     """One training view: draws the angle and the shift, and renders.
 
@@ -132,6 +131,6 @@ class View:
     angle_key, shift_key = jax.random.split(key)
     angle_deg = angles.draw(angle_key)
     shift = jax.random.uniform(
-        shift_key, (2,), minval=-self.jitter, maxval=self.jitter
+      shift_key, (2,), minval=-self.jitter, maxval=self.jitter
     )
     return self.render(image, angle_deg, shift), angle_deg

@@ -68,8 +68,8 @@ def _fixed_source_coordinates(angle_deg, shift, center, size, bits):
   no fusion can do differently; sums and products are integer.
   """
   cosine, sine = (
-      jnp.round(t * 2.0 ** (bits - 1)).astype(jnp.int32)  # per half pixel
-      for t in unit_vector(angle_deg)
+    jnp.round(t * 2.0 ** (bits - 1)).astype(jnp.int32)  # per half pixel
+    for t in unit_vector(angle_deg)
   )
   limit = jnp.asarray(size) / 2
   shift = jnp.round(jnp.clip(shift, -limit, limit) * 2.0**_SHIFT_BITS)
@@ -102,14 +102,14 @@ def _border(index, length, mode):
 def _gather(pixels, index):
   """`pixels[index]` for `[N, C]` and in-range `[H, W]`: `[H, W, C]` float32."""
   numbers = lax.GatherDimensionNumbers(
-      offset_dims=(2,), collapsed_slice_dims=(0,), start_index_map=(0,)
+    offset_dims=(2,), collapsed_slice_dims=(0,), start_index_map=(0,)
   )
   taken = lax.gather(
-      pixels,
-      index[..., None],
-      numbers,
-      (1, pixels.shape[1]),
-      mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+    pixels,
+    index[..., None],
+    numbers,
+    (1, pixels.shape[1]),
+    mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS,
   )
   return taken.astype(jnp.float32)
 
@@ -142,8 +142,8 @@ def _taps(image, angle_deg, shift, center, size, mode, fill):
   (y0, y1), weights_y, slopes_y = axis(y, height)
   (x0, x1), weights_x, slopes_x = axis(x, width)
   taps = [
-      _gather(pixels, row * width + column)
-      for row, column in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))
+    _gather(pixels, row * width + column)
+    for row, column in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))
   ]
   if fill != 0:
     taps = [tap - fill for tap in taps]
@@ -159,7 +159,7 @@ def _combine(taps, along_y, along_x):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(4, 5, 6))
 def _rotate(image, angle_deg, shift, center, size, mode, fill):
   taps, weights_y, _, weights_x, _ = _taps(
-      image, angle_deg, shift, center, size, mode, fill
+    image, angle_deg, shift, center, size, mode, fill
   )
   out = _combine(taps, weights_y, weights_x)
   return out + fill if fill != 0 else out
@@ -170,17 +170,17 @@ def _rotate_jvp(size, mode, fill, primals, tangents):
   image, angle_deg, shift, center = primals
   image_dot, *coordinate_dot = tangents
   taps, weights_y, slopes_y, weights_x, slopes_x = _taps(
-      image, angle_deg, shift, center, size, mode, fill
+    image, angle_deg, shift, center, size, mode, fill
   )
   _, (y_dot, x_dot) = jax.jvp(
-      functools.partial(_source_coordinates, size=size),
-      (angle_deg, shift, center),
-      tuple(coordinate_dot),
+    functools.partial(_source_coordinates, size=size),
+    (angle_deg, shift, center),
+    tuple(coordinate_dot),
   )
   out = _combine(taps, weights_y, weights_x)
   out_dot = (
-      _combine(taps, slopes_y, weights_x) * y_dot[..., None]
-      + _combine(taps, weights_y, slopes_x) * x_dot[..., None]
+    _combine(taps, slopes_y, weights_x) * y_dot[..., None]
+    + _combine(taps, weights_y, slopes_x) * x_dot[..., None]
   )
   if jnp.issubdtype(image.dtype, jnp.floating):  # uint8 has no tangent
     # Linear in the image, whose fill has no tangent.
@@ -189,14 +189,14 @@ def _rotate_jvp(size, mode, fill, primals, tangents):
 
 
 def rotate(
-    image: jax.Array,
-    angle_deg: jax.typing.ArrayLike,
-    *,
-    center: tuple[float, float] | jax.Array | None = None,
-    size: tuple[int, int] | None = None,
-    shift: tuple[float, float] | jax.Array = (0.0, 0.0),
-    mode: str = "constant",
-    fill: float = 0.0,
+  image: jax.Array,
+  angle_deg: jax.typing.ArrayLike,
+  *,
+  center: tuple[float, float] | jax.Array | None = None,
+  size: tuple[int, int] | None = None,
+  shift: tuple[float, float] | jax.Array = (0.0, 0.0),
+  mode: str = "constant",
+  fill: float = 0.0,
 ) -> jax.Array:
   """Turns one image counter-clockwise in one bilinear pass; `jax.vmap` it.
 
@@ -224,20 +224,20 @@ def rotate(
     raise errors.unknown("border mode", mode, MODES)
   if image.ndim != 3:
     raise errors.UserError(
-        f"rotate takes one image [H, W, C], got shape {image.shape}: use"
-        " jax.vmap for a batch"
+      f"rotate takes one image [H, W, C], got shape {image.shape}: use"
+      " jax.vmap for a batch"
     )
   height, width, _ = image.shape
   if center is None:
     center = ((height - 1) / 2, (width - 1) / 2)
   return _rotate(
-      image,
-      jnp.asarray(angle_deg, jnp.float32),
-      jnp.asarray(shift, jnp.float32),
-      jnp.asarray(center, jnp.float32),
-      tuple(size) if size is not None else (height, width),
-      mode,
-      fill,
+    image,
+    jnp.asarray(angle_deg, jnp.float32),
+    jnp.asarray(shift, jnp.float32),
+    jnp.asarray(center, jnp.float32),
+    tuple(size) if size is not None else (height, width),
+    mode,
+    fill,
   )
 
 

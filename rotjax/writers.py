@@ -1,9 +1,9 @@
 """Where scalars go: metrics.jsonl, TensorBoard, the progress line."""
 
+from collections.abc import Mapping
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
 from typing import Protocol
 
 import tensorboardX
@@ -49,7 +49,7 @@ class TensorBoard:
   def __init__(self, folder: pathlib.Path, first_step: int):
     # purge_step hides what an interrupted run logged past its checkpoint.
     self._writer = tensorboardX.SummaryWriter(
-        str(folder), purge_step=first_step + 1 if first_step else None
+      str(folder), purge_step=first_step + 1 if first_step else None
     )
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -67,22 +67,22 @@ class Progress:
     self._terminal = sys.stderr.isatty()
     self._label, self._num_steps = label, num_steps
     self._bar = tqdm.tqdm(
-        total=num_steps,
-        initial=first_step,
-        desc=label,
-        unit="step",
-        disable=not self._terminal,
-        dynamic_ncols=True,
-        leave=False,
+      total=num_steps,
+      initial=first_step,
+      desc=label,
+      unit="step",
+      disable=not self._terminal,
+      dynamic_ncols=True,
+      leave=False,
     )
     self._shown: dict[str, str] = {}
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     names = {
-        "train/loss": ("loss", "{:.3f}"),
-        "train/mae_deg": ("error", "{:.1f}°"),
-        "val/mae_deg": ("val", "{:.2f}°"),
-        "time/images_per_second": ("images/s", "{:,.0f}"),
+      "train/loss": ("loss", "{:.3f}"),
+      "train/mae_deg": ("error", "{:.1f}°"),
+      "val/mae_deg": ("val", "{:.2f}°"),
+      "time/images_per_second": ("images/s", "{:,.0f}"),
     }
     for key, (name, form) in names.items():
       if key in scalars:
@@ -92,9 +92,9 @@ class Progress:
     if not self._terminal and "val/mae_deg" in scalars:
       shown = "  ".join(f"{k} {v}" for k, v in self._shown.items())
       print(
-          f"{self._label}: step {step}/{self._num_steps}  {shown}",
-          file=sys.stderr,
-          flush=True,
+        f"{self._label}: step {step}/{self._num_steps}  {shown}",
+        file=sys.stderr,
+        flush=True,
       )
 
   def close(self) -> None:

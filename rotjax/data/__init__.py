@@ -12,16 +12,16 @@ A dataset is a frozen dataclass whose fields are its config options. It has
 A new one is a class in a file of this folder and a line in DATASETS.
 """
 
-import functools
 from collections.abc import Callable
+import functools
 
 from rotjax.data import mnist, mnist_5k, prepared
 from rotjax.data.split import SPLITS, Split
 
 DATASETS = {
-    "mnist_5k": mnist_5k.Mnist5k,
-    "mnist": mnist.Mnist,
-    "fashion_mnist": mnist.FashionMnist,
+  "mnist_5k": mnist_5k.Mnist5k,
+  "mnist": mnist.Mnist,
+  "fashion_mnist": mnist.FashionMnist,
 }
 
 __all__ = ["DATASETS", "SPLITS", "Split", "find"]

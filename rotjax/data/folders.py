@@ -61,9 +61,9 @@ def writable(folder: pathlib.Path) -> bool:
   while not os.path.exists(folder) and folder != folder.parent:
     folder = folder.parent
   return (
-      os.path.isdir(folder)
-      and bool(folder.stat().st_mode & 0o222)
-      and os.access(folder, os.W_OK | os.X_OK)
+    os.path.isdir(folder)
+    and bool(folder.stat().st_mode & 0o222)
+    and os.access(folder, os.W_OK | os.X_OK)
   )
 
 
@@ -75,9 +75,9 @@ def newest(root: pathlib.Path, name: str) -> pathlib.Path | None:
     name: a dataset, or "dataset/config".
   """
   found = [
-      path.parent
-      for path in (root / name).glob(f"*/{_INFO}")
-      if _VERSION.fullmatch(path.parent.name)
+    path.parent
+    for path in (root / name).glob(f"*/{_INFO}")
+    if _VERSION.fullmatch(path.parent.name)
   ]
   return max(found, key=_number, default=None)
 
@@ -111,7 +111,7 @@ def info(folder: pathlib.Path) -> Info:
     formats += tuple(fields.get("alternativeFileFormats", ()))
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise errors.UserError(
-        f"cannot read {folder / _INFO} ({type(error).__name__}): delete the"
-        " folder and prepare the dataset again"
+      f"cannot read {folder / _INFO} ({type(error).__name__}): delete the"
+      " folder and prepare the dataset again"
     ) from None
   return Info(folder, splits, formats)

@@ -12,10 +12,10 @@ from rotjax.data import split as split_lib
 # Train images, train labels, test images, test labels: the order in which
 # builders.py unpacks them.
 FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
+  "train-images-idx3-ubyte.gz",
+  "train-labels-idx1-ubyte.gz",
+  "t10k-images-idx3-ubyte.gz",
+  "t10k-labels-idx1-ubyte.gz",
 )
 
 
@@ -45,8 +45,8 @@ class Mnist:
   # Datasets whose training examples are among this one's test examples.
   overlaps: ClassVar[tuple[str, ...]] = ()
   protocol: ClassVar[str] = (
-      "mnist: MNIST's own test set; validation is every 20th training example"
-      " of TFDS's order (index % 20 == 19), train the other 57,000."
+    "mnist: MNIST's own test set; validation is every 20th training example"
+    " of TFDS's order (index % 20 == 19), train the other 57,000."
   )
 
   def __post_init__(self):
@@ -63,7 +63,7 @@ class Mnist:
     """
     split_lib.check_name(split)
     return read.load(
-        self.name, self.prepare(), split, self.classes, self.center
+      self.name, self.prepare(), split, self.classes, self.center
     )
 
   def prepare(self) -> pathlib.Path:
@@ -88,7 +88,7 @@ class Mnist:
     return self._prepare(root, None)
 
   def _prepare(
-      self, root: pathlib.Path, manual: pathlib.Path | None
+    self, root: pathlib.Path, manual: pathlib.Path | None
   ) -> pathlib.Path:
     """Prepares from a folder of original files, or else from the network."""
     import tensorflow_datasets as tfds
@@ -96,39 +96,37 @@ class Mnist:
     from rotjax.data import builders
 
     builder_cls = {
-        "mnist": builders.Mnist,
-        "fashion_mnist": builders.FashionMnist,
+      "mnist": builders.Mnist,
+      "fashion_mnist": builders.FashionMnist,
     }[self.name]
     if manual is None and not prepare.reachable(builder_cls.URL + FILES[1]):
       raise errors.UserError(
-          f"{self.name} is not prepared (as array_record) in {root} and cannot"
-          " be downloaded: put the four original .gz files into"
-          f" {root / 'downloads' / 'manual'} or connect to a network, then run:"
-          f" python -m rotjax.data prepare {self.name} --dir {root}"
+        f"{self.name} is not prepared (as array_record) in {root} and cannot"
+        " be downloaded: put the four original .gz files into"
+        f" {root / 'downloads' / 'manual'} or connect to a network, then run:"
+        f" python -m rotjax.data prepare {self.name} --dir {root}"
       )
 
     def build(scratch: pathlib.Path) -> None:
       with prepare.quiet():
         builder = builder_cls(data_dir=scratch, file_format="array_record")
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                manual_dir=manual, try_download_gcs=False
-            )
+          download_config=tfds.download.DownloadConfig(
+            manual_dir=manual, try_download_gcs=False
+          )
         )
 
     try:
-      return prepare.publish(
-          prepare.target(root, self.name), self.name, build
-      )
+      return prepare.publish(prepare.target(root, self.name), self.name, build)
     except tfds.download.download_manager.NonMatchingChecksumError as error:
       raise errors.UserError(
-          f"the files in {manual or builder_cls.URL} are not the original ones"
-          f" of {self.name}: their checksums differ from TFDS's"
+        f"the files in {manual or builder_cls.URL} are not the original ones"
+        f" of {self.name}: their checksums differ from TFDS's"
       ) from error
     except tfds.download.DownloadError as error:
       raise errors.UserError(
-          f"{self.name} could not be downloaded from {builder_cls.URL}:"
-          f" {str(error).splitlines()[0]}"
+        f"{self.name} could not be downloaded from {builder_cls.URL}:"
+        f" {str(error).splitlines()[0]}"
       ) from error
 
 
@@ -148,7 +146,7 @@ class FashionMnist(Mnist):
   name: ClassVar[str] = "fashion_mnist"
   center: ClassVar[tuple[float, float] | None] = None
   protocol: ClassVar[str] = (
-      "fashion_mnist: Fashion-MNIST's own test set; validation is every 20th"
-      " training example of TFDS's order (index % 20 == 19), train the other"
-      " 57,000."
+    "fashion_mnist: Fashion-MNIST's own test set; validation is every 20th"
+    " training example of TFDS's order (index % 20 == 19), train the other"
+    " 57,000."
   )

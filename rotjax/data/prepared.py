@@ -56,14 +56,14 @@ class Tfds:
     test, _ = split_lib.part(self.dataset, splits, "test")
     validation, which = split_lib.part(self.dataset, splits, "validation")
     rule = (
-        "its own validation split"
-        if which == "all"
-        else f"every 20th {validation} example (index % 20 == 19), left out of"
-        " training"
+      "its own validation split"
+      if which == "all"
+      else f"every 20th {validation} example (index % 20 == 19), left out of"
+      " training"
     )
     return (
-        f"{self.dataset} {folder.name} of TFDS: test is its {test} split,"
-        f" validation is {rule}."
+      f"{self.dataset} {folder.name} of TFDS: test is its {test} split,"
+      f" validation is {rule}."
     )
 
   def load(self, split: str) -> split_lib.Split:
@@ -76,21 +76,20 @@ class Tfds:
     """
     split_lib.check_name(split)
     return read.load(
-        self.dataset,
-        self._find(),
-        split,
-        self.classes,
-        self.center,
-        self.image,
-        self.label,
+      self.dataset,
+      self._find(),
+      split,
+      self.classes,
+      self.center,
+      self.image,
+      self.label,
     )
 
   def _find(self) -> pathlib.Path:
     """The folder of the prepared dataset."""
     root = folders.tfds_root(self.dir)
     command = (
-        f"tfds build {self.dataset} --file_format=array_record"
-        f" --data_dir={root}"
+      f"tfds build {self.dataset} --file_format=array_record --data_dir={root}"
     )
     folder = folders.newest(root, self.dataset) if self.dataset else None
     if folder is None:
@@ -99,14 +98,14 @@ class Tfds:
       known = {*data.DATASETS, *folders.names(root)}
       error = errors.unknown("dataset", self.dataset, known)
       raise errors.UserError(
-          f"{error}; looked in {root}; where TensorFlow is installed, prepare"
-          f" a TFDS dataset with: {command}"
+        f"{error}; looked in {root}; where TensorFlow is installed, prepare"
+        f" a TFDS dataset with: {command}"
       )
     formats = folders.info(folder)
     if not formats.readable:
       raise errors.UserError(
-          f"{self.dataset} in {folder} is prepared as"
-          f" {', '.join(formats.formats)}, which rotjax cannot read: delete"
-          f" that folder, then, where TensorFlow is installed: {command}"
+        f"{self.dataset} in {folder} is prepared as"
+        f" {', '.join(formats.formats)}, which rotjax cannot read: delete"
+        f" that folder, then, where TensorFlow is installed: {command}"
       )
     return folder

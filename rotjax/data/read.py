@@ -17,13 +17,13 @@ _MODES = {1: "L", 3: "RGB"}  # Pillow's name for each number of channels
 
 
 def load(
-    name: str,
-    folder: pathlib.Path,
-    split: str,
-    classes: tuple[int, ...] = (),
-    center: tuple[float, float] | None = None,
-    image: str = "image",
-    label: str = "label",
+  name: str,
+  folder: pathlib.Path,
+  split: str,
+  classes: tuple[int, ...] = (),
+  center: tuple[float, float] | None = None,
+  image: str = "image",
+  label: str = "label",
 ) -> split_lib.Split:
   """Reads one split of a prepared dataset.
 
@@ -51,7 +51,7 @@ def load(
   except OSError as error:
     raise _unreadable(name, folder, error) from None
   return _load(
-      name, folder, stamp, origin, which, split, classes, center, image, label
+    name, folder, stamp, origin, which, split, classes, center, image, label
   )
 
 
@@ -69,7 +69,7 @@ def num_classes(name: str, folder: pathlib.Path, label: str = "label") -> int:
 
 @functools.lru_cache(maxsize=8)
 def _load(
-    name, folder, stamp, origin, which, split, classes, center, image, label
+  name, folder, stamp, origin, which, split, classes, center, image, label
 ):
   """`load`, once its arguments say which version of which files is meant."""
   arrays = _arrays(name, folder, stamp, origin, classes, image, label)
@@ -79,8 +79,8 @@ def _load(
   if not len(arrays["indices"]):
     kept = f" of classes {', '.join(map(str, classes))}" if classes else ""
     raise errors.UserError(
-        f"{name} has no {split} example{kept} in {folder}: choose other"
-        " classes or another dataset"
+      f"{name} has no {split} example{kept} in {folder}: choose other"
+      " classes or another dataset"
     )
   for array in arrays.values():
     array.setflags(write=False)  # the seeds of a process share them
@@ -93,7 +93,7 @@ def _load(
 def _arrays(name, folder, stamp, origin, classes, image, label):
   """The arrays of one prepared split, from the disk cache or decoded."""
   path = cache.path_for(
-      f"{name}-{origin}", stamp, origin, classes, image, label
+    f"{name}-{origin}", stamp, origin, classes, image, label
   )
   arrays = cache.load(path)
   if arrays is None or not _sound(arrays):
@@ -108,12 +108,12 @@ def _sound(arrays: dict[str, np.ndarray]) -> bool:
     return False
   n = len(arrays["images"])
   return (
-      arrays["images"].dtype == np.uint8
-      and arrays["images"].ndim == 4
-      and arrays["labels"].dtype == np.int32
-      and arrays["labels"].shape == (n,)
-      and arrays["indices"].dtype == np.int64
-      and arrays["indices"].shape == (n,)
+    arrays["images"].dtype == np.uint8
+    and arrays["images"].ndim == 4
+    and arrays["labels"].dtype == np.int32
+    and arrays["labels"].shape == (n,)
+    and arrays["indices"].dtype == np.int64
+    and arrays["indices"].shape == (n,)
   )
 
 
@@ -138,7 +138,7 @@ def _decode(name, folder, origin, classes, image, label):
   try:
     with prepare.quiet():
       source = builder.as_data_source(
-          origin, decoders=decoders, file_format="array_record"
+        origin, decoders=decoders, file_format="array_record"
       )
     for start in range(0, len(source), _BLOCK):
       block = range(start, min(start + _BLOCK, len(source)))
@@ -150,9 +150,9 @@ def _decode(name, folder, origin, classes, image, label):
         shape = shape or pixels.shape
         if pixels.shape != shape:
           raise errors.UserError(
-              f"the images of {name} are not all of one size:"
-              f" {shape[0]}x{shape[1]} and, at {origin}[{index}],"
-              f" {pixels.shape[0]}x{pixels.shape[1]}; prepare a resized copy"
+            f"the images of {name} are not all of one size:"
+            f" {shape[0]}x{shape[1]} and, at {origin}[{index}],"
+            f" {pixels.shape[0]}x{pixels.shape[1]}; prepare a resized copy"
           )
         images.append(pixels)
         labels.append(kind)
@@ -164,9 +164,9 @@ def _decode(name, folder, origin, classes, image, label):
     raise _unreadable(name, folder, error) from error
   none = np.zeros((0, 1, 1, channels), np.uint8)
   return {
-      "images": np.stack(images) if images else none,
-      "labels": np.array(labels, np.int32),
-      "indices": np.array(indices, np.int64),
+    "images": np.stack(images) if images else none,
+    "labels": np.array(labels, np.int32),
+    "indices": np.array(indices, np.int64),
   }
 
 
@@ -189,13 +189,13 @@ def _channels(name, features, key):
   feature = _by_name(features).get(key)
   if not isinstance(feature, tfds.features.Image):
     raise errors.UserError(
-        f"{name} has no image {key!r}: its features are {_listed(features)}"
+      f"{name} has no image {key!r}: its features are {_listed(features)}"
     )
   channels = feature.shape[-1]
   if channels not in _MODES or feature.np_dtype != np.uint8:
     raise errors.UserError(
-        f"the images of {name} have {channels} channels of"
-        f" {np.dtype(feature.np_dtype).name}: rotjax takes 1 or 3 of uint8"
+      f"the images of {name} have {channels} channels of"
+      f" {np.dtype(feature.np_dtype).name}: rotjax takes 1 or 3 of uint8"
     )
   return channels
 
@@ -207,8 +207,8 @@ def _label_feature(name, features, key):
   feature = _by_name(features).get(key)
   if not isinstance(feature, tfds.features.ClassLabel):
     raise errors.UserError(
-        f"{name} has no class label {key!r}: set data.label to one of its"
-        f" features, {_listed(features)}, or to '' for none"
+      f"{name} has no class label {key!r}: set data.label to one of its"
+      f" features, {_listed(features)}, or to '' for none"
     )
   return feature
 
@@ -221,8 +221,8 @@ def _by_name(features) -> dict:
 def _listed(features) -> str:
   """The names and kinds of features, for a message."""
   return ", ".join(
-      f"{key} ({type(feature).__name__})"
-      for key, feature in sorted(_by_name(features).items())
+    f"{key} ({type(feature).__name__})"
+    for key, feature in sorted(_by_name(features).items())
   )
 
 
@@ -241,6 +241,6 @@ def _unreadable(name, folder, error) -> errors.UserError:
   """The error for a prepared folder whose files are missing or damaged."""
   reason = str(error).strip().splitlines() or [type(error).__name__]
   return errors.UserError(
-      f"cannot read {name} in {folder} ({reason[0]}): delete the folder and"
-      " prepare the dataset again"
+    f"cannot read {name} in {folder} ({reason[0]}): delete the folder and"
+    " prepare the dataset again"
   )

@@ -1,8 +1,8 @@
 """What a dataset hands to the rest of rotjax: arrays in memory."""
 
+from collections.abc import Iterable, Sequence
 import dataclasses
 import operator
-from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -36,6 +36,15 @@ class Split:
   def __len__(self) -> int:
     return len(self.images)
 
+  def rows(self, indices: np.ndarray) -> "Split":
+    """A split of just these rows, positions in this one."""
+    return dataclasses.replace(
+      self,
+      images=self.images[indices],
+      labels=self.labels[indices],
+      indices=self.indices[indices],
+    )
+
   def __getitems__(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
     """Returns a batch.
 
@@ -61,7 +70,7 @@ def check_name(split: str) -> None:
 
 
 def class_ids(
-    name: str, classes: Iterable[int], num_classes: int | None = None
+  name: str, classes: Iterable[int], num_classes: int | None = None
 ) -> tuple[int, ...]:
   """Returns the classes to keep, sorted and each once.
 
@@ -77,14 +86,14 @@ def class_ids(
     ids = tuple(sorted({operator.index(c) for c in classes}))
   except TypeError:
     raise errors.UserError(
-        f"classes of {name} must be a tuple of whole numbers, such as (3,) or"
-        f" () for all, not {classes!r}"
+      f"classes of {name} must be a tuple of whole numbers, such as (3,) or"
+      f" () for all, not {classes!r}"
     ) from None
   if num_classes is not None:
     for c in ids:
       if not 0 <= c < num_classes:
         raise errors.UserError(
-            f"{name} has no class {c}: valid: 0 to {num_classes - 1}"
+          f"{name} has no class {c}: valid: 0 to {num_classes - 1}"
         )
   return ids
 
@@ -113,8 +122,8 @@ def part(name: str, prepared: Iterable[str], split: str) -> tuple[str, str]:
   test = next((n for n in ("test", "validation") if n in prepared), None)
   if test is None or "train" not in prepared:
     raise errors.UserError(
-        "a dataset needs a train split and a test or a validation split:"
-        f" {name} has {', '.join(prepared) or 'none'}"
+      "a dataset needs a train split and a test or a validation split:"
+      f" {name} has {', '.join(prepared) or 'none'}"
     )
   if split == "test":
     return test, "all"

@@ -12,12 +12,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from rotjax import angles
-from rotjax import errors
-from rotjax.heads import harmonics
-from rotjax.heads import losses
-from rotjax.heads import psc
-from rotjax.heads import scalar
+from rotjax import angles, errors
+from rotjax.heads import harmonics, losses, psc, scalar
 
 ACTIVATIONS = psc.ACTIVATIONS
 LOSSES = scalar.PERIODIC

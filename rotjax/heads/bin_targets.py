@@ -10,12 +10,11 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rotjax.heads import grid
-from rotjax.heads import losses
+from rotjax.heads import grid, losses
 
 
 def one_hot(
-    theta: jax.Array, num_bins: int, smoothing: float = 0.0
+  theta: jax.Array, num_bins: int, smoothing: float = 0.0
 ) -> jax.Array:
   """The nearest bin, less `smoothing` spread over all bins alike."""
   hot = jax.nn.one_hot(grid.nearest(theta, num_bins), num_bins)
@@ -24,8 +23,13 @@ def one_hot(
 
 def linear(theta: jax.Array, num_bins: int) -> jax.Array:
   """The two nearest bins, in shares that keep the mean angle."""
-  d = grid.differences(theta, num_bins)
-  return jnp.maximum(0.0, 1 - jnp.abs(d) * (num_bins / (2 * math.pi)))
+  position = theta * (num_bins / (2 * math.pi))
+  below = jnp.floor(position)
+  # One share and what it leaves: that of each by itself would not sum to one.
+  share = (position - below)[..., None]
+  index = jnp.mod(below.astype(jnp.int32), num_bins)
+  low = jax.nn.one_hot(index, num_bins)
+  return (1 - share) * low + share * jnp.roll(low, 1, axis=-1)
 
 
 def gaussian(theta: jax.Array, num_bins: int, width: float) -> jax.Array:

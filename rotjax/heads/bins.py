@@ -11,16 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.heads import bin_targets
-from rotjax.heads import grid
-from rotjax.heads import losses
+from rotjax.heads import bin_targets, grid, losses
 
 DECODINGS = {
-    "argmax": grid.argmax,
-    "local_mean": grid.local_mean,
-    "mean": grid.mean,
-    "median": grid.median,
-    "parabola": grid.parabola,
+  "argmax": grid.argmax,
+  "local_mean": grid.local_mean,
+  "mean": grid.mean,
+  "median": grid.median,
+  "parabola": grid.parabola,
 }
 
 
@@ -67,7 +65,7 @@ def histogram_log_density(logits: jax.Array, theta: jax.Array) -> jax.Array:
 
 
 def cross_entropy(
-    logits: jax.Array, theta: jax.Array, smoothing: float = 0.0
+  logits: jax.Array, theta: jax.Array, smoothing: float = 0.0
 ) -> jax.Array:
   """The classifier's: blind to how near a wrong bin is (RotNet)."""
   return kl(bin_targets.one_hot(theta, logits.shape[-1], smoothing), logits)
@@ -106,7 +104,7 @@ def squared_emd(logits: jax.Array, theta: jax.Array) -> jax.Array:
 
 
 def expectation(
-    logits: jax.Array, theta: jax.Array, weight: float = 1.0
+  logits: jax.Array, theta: jax.Array, weight: float = 1.0
 ) -> jax.Array:
   """Cross-entropy plus `weight` x the arc from the softmax's mean direction.
 
@@ -118,13 +116,13 @@ def expectation(
 
 
 LOSSES = {
-    "cross_entropy": cross_entropy,
-    "expectation": expectation,
-    "gaussian": gaussian,
-    "mebow": mebow,
-    "squared_emd": squared_emd,
-    "von_mises": von_mises,
-    "wasserstein": wasserstein,
+  "cross_entropy": cross_entropy,
+  "expectation": expectation,
+  "gaussian": gaussian,
+  "mebow": mebow,
+  "squared_emd": squared_emd,
+  "von_mises": von_mises,
+  "wasserstein": wasserstein,
 }
 
 
@@ -158,7 +156,7 @@ class Bins:
       raise errors.unknown("head.decode", self.decode_, DECODINGS)
     if not 0 <= self.label_smoothing < 1:
       raise errors.UserError(
-          f"head.label_smoothing = {self.label_smoothing}: from 0 to below 1"
+        f"head.label_smoothing = {self.label_smoothing}: from 0 to below 1"
       )
     if self.width_deg <= 0:
       raise errors.UserError(f"head.width_deg = {self.width_deg}: positive")
@@ -170,11 +168,11 @@ class Bins:
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     width = {"width": math.radians(self.width_deg)}
     options = {
-        "cross_entropy": {"smoothing": self.label_smoothing},
-        "expectation": {"weight": self.expectation_weight},
-        "gaussian": width,
-        "mebow": width,
-        "von_mises": width,
+      "cross_entropy": {"smoothing": self.label_smoothing},
+      "expectation": {"weight": self.expectation_weight},
+      "gaussian": width,
+      "mebow": width,
+      "von_mises": width,
     }
     logits = outputs.astype(jnp.float32)
     return LOSSES[self.loss_](logits, theta, **options.get(self.loss_, {}))

@@ -15,9 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import errors
-from rotjax.heads import bins
-from rotjax.heads import csl
-from rotjax.heads import grid
+from rotjax.heads import bins, csl, grid
 
 DECODINGS = bins.DECODINGS
 
@@ -48,7 +46,7 @@ CODES = {"binary": binary_code, "gray": gray_code}
 
 
 def code_loss(
-    outputs: jax.Array, theta: jax.Array, code: np.ndarray
+  outputs: jax.Array, theta: jax.Array, code: np.ndarray
 ) -> jax.Array:
   """Binary cross-entropy summed over the bits of theta's row of `[K, b]`."""
   index = grid.nearest(theta, len(code))
@@ -57,7 +55,7 @@ def code_loss(
 
 
 def hinge_loss(
-    outputs: jax.Array, theta: jax.Array, code: np.ndarray
+  outputs: jax.Array, theta: jax.Array, code: np.ndarray
 ) -> jax.Array:
   """max(0, 1 - sign x output) summed over the bits."""
   index = grid.nearest(theta, len(code))
@@ -109,16 +107,12 @@ class Bits:
 
   def decode(self, outputs: jax.Array) -> jax.Array:
     code = CODES[self.code](self.num_bits)
-    number = jnp.asarray(np.argsort(code @ 2 ** np.arange(self.num_bits)))
-    bits = (outputs > 0).astype(jnp.int32)
-    powers = jnp.asarray(2 ** np.arange(self.num_bits))
-    value = (bits * jnp.broadcast_to(powers, bits.shape)).sum(-1)
-    return grid.centers(2**self.num_bits)[number[value]]
+    return grid.argmax(scores(outputs.astype(jnp.float32), code))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     """Piecewise constant: the bits' probability over the width of a bin."""
     return math.log(2**self.num_bits / (2 * math.pi)) - self.loss(
-        outputs, theta
+      outputs, theta
     )
 
 

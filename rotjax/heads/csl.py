@@ -13,22 +13,21 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.heads import bins
-from rotjax.heads import grid
+from rotjax.heads import bins, grid
 
 DECODINGS = bins.DECODINGS
 
 # Each takes |D| / radius, `[..., K]`; beyond 1 the label is cut to zero.
 WINDOWS = {
-    "gaussian": lambda r: jnp.exp(-0.5 * jnp.square(3 * r)),
-    "pulse": lambda r: jnp.where(r == 0, 1.0, 0.0),
-    "rectangular": jnp.ones_like,
-    "triangle": lambda r: 1 - r,
+  "gaussian": lambda r: jnp.exp(-0.5 * jnp.square(3 * r)),
+  "pulse": lambda r: jnp.where(r == 0, 1.0, 0.0),
+  "rectangular": jnp.ones_like,
+  "triangle": lambda r: 1 - r,
 }
 
 
 def labels(
-    theta: jax.Array, num_bins: int, window: str, radius: float
+  theta: jax.Array, num_bins: int, window: str, radius: float
 ) -> jax.Array:
   """`[...]` radians -> `[..., K]` labels in [0, 1].
 
@@ -46,7 +45,7 @@ def labels(
 def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """Elementwise, less the target's own entropy, so that it is zero at best."""
   entropy = jax.scipy.special.entr(targets) + jax.scipy.special.entr(
-      1 - targets
+    1 - targets
   )
   likely = targets * jax.nn.log_sigmoid(logits)
   unlikely = (1 - targets) * jax.nn.log_sigmoid(-logits)

@@ -98,14 +98,14 @@ def median(values: jax.Array) -> jax.Array:
   best = jnp.argmin(distance, axis=-1)
   ring = jnp.mod(jnp.add.outer(best, jnp.arange(-1, 2)), num_points)
   left, middle, right = jnp.moveaxis(
-      jnp.take_along_axis(slope, ring, axis=-1), -1, 0
+    jnp.take_along_axis(slope, ring, axis=-1), -1, 0
   )
   rise = jnp.where(middle < 0, right - middle, middle - left)
   flat = rise < 1e-6  # as for a uniform distribution: stay on the point
   offset = jnp.where(flat, 0.0, -middle / jnp.where(flat, 1.0, rise))
   step = 2 * math.pi / num_points
   return angles.wrap(
-      centers(num_points)[best] + jnp.clip(offset, -1.0, 1.0) * step
+    centers(num_points)[best] + jnp.clip(offset, -1.0, 1.0) * step
   )
 
 

@@ -10,10 +10,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rotjax import angles
-from rotjax import errors
-from rotjax.heads import grid
-from rotjax.heads import losses
+from rotjax import angles, errors
+from rotjax.heads import grid, losses
 
 
 def pairs(outputs: jax.Array) -> jax.Array:
@@ -101,7 +99,7 @@ class Harmonics:
   def __post_init__(self):
     if self.num_harmonics < 1:
       raise errors.UserError(
-          f"head.num_harmonics = {self.num_harmonics}: at least 1"
+        f"head.num_harmonics = {self.num_harmonics}: at least 1"
       )
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head harmonics", self.loss_, LOSSES)

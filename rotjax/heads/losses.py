@@ -44,11 +44,11 @@ def normalize(u: jax.Array) -> jax.Array:
 def east_where(condition: jax.Array, u: jax.Array) -> jax.Array:
   """`u` `[..., 2]`, or (1, 0) where `condition` `[...]` holds."""
   return jnp.stack(
-      [
-          jnp.where(condition, 1.0, u[..., 0]),
-          jnp.where(condition, 0.0, u[..., 1]),
-      ],
-      axis=-1,
+    [
+      jnp.where(condition, 1.0, u[..., 0]),
+      jnp.where(condition, 0.0, u[..., 1]),
+    ],
+    axis=-1,
   )
 
 
@@ -83,6 +83,19 @@ def arc(cosine: jax.Array, sine: jax.Array) -> jax.Array:
   return jnp.abs(turn(cosine, sine))
 
 
+def logsumexp(x: jax.Array) -> jax.Array:
+  """log sum exp over the last axis, safe for large computed numbers.
+
+  A compiler may compute x once for its maximum and again for the sum, rounded
+  differently (fused multiply-add); at 1e12 the two differ by thousands, and
+  exp(x - max) overflows. What cannot be is therefore cut off.
+  """
+  top = jax.lax.stop_gradient(x.max(axis=-1, keepdims=True))
+  gap = x - top
+  total = jnp.exp(jnp.where(gap > 0, 0.0, gap)).sum(axis=-1)
+  return top[..., 0] + jnp.log(jnp.where(total < 1, 1.0, total))
+
+
 def huber(d: jax.Array, delta: float) -> jax.Array:
   """d^2 / 2 up to |d| = delta, then a straight line (Huber 1964)."""
   size = jnp.abs(d)
@@ -103,7 +116,7 @@ def one_minus_cos(d: jax.Array) -> jax.Array:
   return 2 * jnp.square(jnp.sin(d / 2))
 
 
-def exp_cos(d: jax.Array, kappa: float) -> jax.Array:
+def exp_cos(d: jax.Array, kappa: float = 1.0) -> jax.Array:
   """1 - exp(kappa (cos D - 1)), the "von Mises criterion".
 
   Beyer, Hermans, Leibe 2015, "Biternion nets", eq. 6, divided by e^(2 kappa).

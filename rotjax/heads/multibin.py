@@ -10,16 +10,12 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rotjax import angles
-from rotjax import errors
-from rotjax.heads import bins
-from rotjax.heads import grid
-from rotjax.heads import losses
-from rotjax.heads import vector
+from rotjax import angles, errors
+from rotjax.heads import bins, grid, losses, vector
 
 
 def residual_loss(
-    residuals: jax.Array, theta: jax.Array, overlap: float
+  residuals: jax.Array, theta: jax.Array, overlap: float
 ) -> jax.Array:
   """1 - cos of each residual's error, averaged over the bins holding theta.
 

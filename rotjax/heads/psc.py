@@ -15,8 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rotjax import angles
-from rotjax import errors
+from rotjax import angles, errors
 from rotjax.heads import losses
 
 ACTIVATIONS = {"linear": lambda x: x, "tanh": jnp.tanh}
@@ -39,10 +38,8 @@ def encode(theta: jax.Array, num_steps: int, dual: bool) -> jax.Array:
 
 def demodulate(code: jax.Array) -> jax.Array:
   """`[..., N]` -> `[..., 2]`, N/2 (cos phase, sin phase) of a clean code."""
-  t = losses.target_vector(jnp.asarray(shifts(code.shape[-1]), jnp.float32))
-  t = jnp.broadcast_to(t, code.shape + (2,))
-  vector = (code[..., None] * t).sum(-2)
-  return vector * jnp.array([1.0, -1.0])
+  back = losses.target_vector(jnp.asarray(-shifts(code.shape[-1]), jnp.float32))
+  return (code[..., None] * jnp.broadcast_to(back, code.shape + (2,))).sum(-2)
 
 
 def unwrap(once: jax.Array, twice: jax.Array) -> jax.Array:

@@ -12,14 +12,13 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rotjax import angles
-from rotjax import errors
+from rotjax import angles, errors
 from rotjax.heads import losses
 
 # Name -> (the output in radians, the lower end of the range of its target).
 OUTPUTS = {
-    "linear": (lambda x: x, -math.pi),
-    "sigmoid": (lambda x: 2 * math.pi * jax.nn.sigmoid(x), 0.0),
+  "linear": (lambda x: x, -math.pi),
+  "sigmoid": (lambda x: 2 * math.pi * jax.nn.sigmoid(x), 0.0),
 }
 
 
@@ -69,13 +68,13 @@ def parabola(d: jax.Array) -> jax.Array:
 
 # Functions of the difference that have its period.
 PERIODIC = {
-    "chord": losses.chord,
-    "exp_cos": losses.exp_cos,
-    "one_minus_cos": losses.one_minus_cos,
-    "parabola": parabola,
-    "wrapped_huber": wrapped_huber,
-    "wrapped_l1": wrapped_l1,
-    "wrapped_l2": wrapped_l2,
+  "chord": losses.chord,
+  "exp_cos": losses.exp_cos,
+  "one_minus_cos": losses.one_minus_cos,
+  "parabola": parabola,
+  "wrapped_huber": wrapped_huber,
+  "wrapped_l1": wrapped_l1,
+  "wrapped_l2": wrapped_l2,
 }
 LOSSES = PERIODIC | {"l1": l1, "l2": l2, "rcc": rcc}
 
@@ -122,9 +121,9 @@ class Scalar:
     middle = OUTPUTS[self.output][1] + math.pi
     d = self._angle(outputs) - (angles.wrap(theta - middle) + middle)
     options = {
-        "exp_cos": {"kappa": self.kappa},
-        "rcc": {"weight": self.rcc_weight},
-        "wrapped_huber": {"delta": math.radians(self.delta_deg)},
+      "exp_cos": {"kappa": self.kappa},
+      "rcc": {"weight": self.rcc_weight},
+      "wrapped_huber": {"delta": math.radians(self.delta_deg)},
     }
     return LOSSES[self.loss_](d, **options.get(self.loss_, {}))
 

@@ -12,11 +12,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rotjax import angles
-from rotjax import errors
-from rotjax.heads import bins
-from rotjax.heads import grid
-from rotjax.heads import losses
+from rotjax import angles, errors
+from rotjax.heads import bins, grid, losses
 
 _NUM_POINTS = 360
 
@@ -51,9 +48,7 @@ def mean_shift(logits: jax.Array, kernel: float) -> jax.Array:
   log_kernel = -losses.one_minus_cos(d) / kernel**2
   log_p = jax.nn.log_softmax(logits)
   log_p = log_p.reshape(log_p.shape[:-2] + (1, num_nets * num_bins))
-  log_kernel = jnp.broadcast_to(
-      log_kernel, log_p.shape[:-2] + log_kernel.shape
-  )
+  log_kernel = jnp.broadcast_to(log_kernel, log_p.shape[:-2] + log_kernel.shape)
   return grid.parabola(jax.nn.logsumexp(log_p + log_kernel, axis=-1))
 
 

@@ -16,9 +16,9 @@ from rotjax import errors
 from rotjax.heads import losses
 
 ACTIVATIONS = {
-    "linear": lambda u: u,
-    "normalized": losses.normalize,
-    "tanh": jnp.tanh,
+  "linear": lambda u: u,
+  "normalized": losses.normalize,
+  "tanh": jnp.tanh,
 }
 
 
@@ -58,18 +58,21 @@ def exp_cos(v: jax.Array, t: jax.Array, kappa: float = 1.0) -> jax.Array:
 
 
 def cdl(v: jax.Array, t: jax.Array) -> jax.Array:
-  """(1 - cos D)^2 |v - t|_1, very flat near zero (Electronics 2024, 13, 4402)."""
+  """(1 - cos D)^2 |v - t|_1, very flat near zero.
+
+  Electronics 2024, 13, 4402.
+  """
   return jnp.square(cosine(v, t)) * l1(v, t)
 
 
 LOSSES = {
-    "arc": arc,
-    "cdl": cdl,
-    "chord": chord,
-    "cosine": cosine,
-    "exp_cos": exp_cos,
-    "l1": l1,
-    "mse": mse,
+  "arc": arc,
+  "cdl": cdl,
+  "chord": chord,
+  "cosine": cosine,
+  "exp_cos": exp_cos,
+  "l1": l1,
+  "mse": mse,
 }
 
 

@@ -12,25 +12,27 @@ network, from its density, is `probabilistic.density_scores`.
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax.metrics import angular
-from rotjax.metrics import clumping
-from rotjax.metrics import discrete
-from rotjax.metrics import equivariance
-from rotjax.metrics import probabilistic
+from rotjax.metrics import (
+  angular,
+  clumping,
+  discrete,
+  equivariance,
+  probabilistic,
+)
 from rotjax.metrics.predictions import Predictions as Predictions
 
 METRICS = {
-    "angular": angular.compute,
-    "clumping": clumping.compute,
-    "discrete": discrete.compute,
-    "equivariance": equivariance.compute,
-    "probabilistic": probabilistic.compute,
+  "angular": angular.compute,
+  "clumping": clumping.compute,
+  "discrete": discrete.compute,
+  "equivariance": equivariance.compute,
+  "probabilistic": probabilistic.compute,
 }
 CHANCE = {
-    "angular": angular.chance,
-    "clumping": clumping.chance,
-    "discrete": discrete.chance,
-    "probabilistic": probabilistic.chance,
+  "angular": angular.chance,
+  "clumping": clumping.chance,
+  "discrete": discrete.chance,
+  "probabilistic": probabilistic.chance,
 }
 
 

@@ -41,11 +41,11 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
   p90, p95 = np.percentile(e, (90, 95))
   turns = e * (360 / period_deg)  # degrees of a full turn
   metrics = {
-      "mae_deg": e.mean(),
-      "median_deg": np.median(e),
-      "rmse_deg": math.sqrt(np.square(e).mean()),
-      "p90_deg": p90,
-      "p95_deg": p95,
+    "mae_deg": e.mean(),
+    "median_deg": np.median(e),
+    "rmse_deg": math.sqrt(np.square(e).mean()),
+    "p90_deg": p90,
+    "p95_deg": p95,
   }
   for t in ACCURACY_DEG:
     metrics[f"acc_at_{t}"] = (e <= t + _TIE_DEG).mean()
@@ -53,12 +53,10 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
     metrics[f"auc_at_{t}"] = np.maximum(0, 1 - e / t).mean()
   near_90 = np.abs(turns - 90) <= 10 + _TIE_DEG
   return {name: float(value) for name, value in metrics.items()} | {
-      "share_near_90": float(near_90.mean()),
-      "share_near_180": float((turns >= 170 - _TIE_DEG).mean()),
-      "share_over_90": float((turns > 90 + _TIE_DEG).mean()),
-      "mae_mod_90_deg": float(
-          np.abs(angles_lib.wrap(e, quarter)).mean()
-      ),
+    "share_near_90": float(near_90.mean()),
+    "share_near_180": float((turns >= 170 - _TIE_DEG).mean()),
+    "share_over_90": float((turns > 90 + _TIE_DEG).mean()),
+    "mae_mod_90_deg": float(np.abs(angles_lib.wrap(e, quarter)).mean()),
   }
 
 
@@ -84,7 +82,9 @@ def correlation_js(a: np.ndarray, b: np.ndarray) -> float:
   sine_b = np.sin(b - angles_lib.circular_mean(b))
   scale = math.sqrt(np.square(sine_a).sum() * np.square(sine_b).sum())
   # Rounding of a constant's sines is some 1e-16 each.
-  return float((sine_a * sine_b).sum() / scale) if scale > 1e-14 * a.size else 0.0
+  return (
+    float((sine_a * sine_b).sum() / scale) if scale > 1e-14 * a.size else 0.0
+  )
 
 
 def correlation_t(a: np.ndarray, b: np.ndarray) -> float:
@@ -127,15 +127,13 @@ def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
   length = min(1.0, max(abs(np.exp(1j * residual).mean()), 1e-12))
   sd = math.sqrt(-2 * math.log(length))
   return {
-      "bias_deg": float(
-          p.angles.to_degrees(angles_lib.circular_mean(residual))
-      ),
-      "bias_median_deg": float(
-          p.angles.to_degrees(angles_lib.circular_median(residual))
-      ),
-      "circular_sd_deg": float(p.angles.to_degrees(sd)),
-      "correlation_js": correlation_js(truth, answer),
-      "correlation_t": correlation_t(truth, answer),
+    "bias_deg": float(p.angles.to_degrees(angles_lib.circular_mean(residual))),
+    "bias_median_deg": float(
+      p.angles.to_degrees(angles_lib.circular_median(residual))
+    ),
+    "circular_sd_deg": float(p.angles.to_degrees(sd)),
+    "correlation_js": correlation_js(truth, answer),
+    "correlation_t": correlation_t(truth, answer),
   }
 
 
@@ -157,17 +155,17 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
     answer = angles.range_deg[0] + angles.width_deg / 2
   else:
     answer = angles.to_degrees(
-        angles_lib.circular_median(angles.to_theta(truth))
+      angles_lib.circular_median(angles.to_theta(truth))
     )
   error = np.abs(angles_lib.difference(truth, answer, angles.period_deg))
   return error_metrics(error, angles.period_deg) | {
-      "correlation_js": 0.0,
-      "correlation_t": 0.0,
+    "correlation_js": 0.0,
+    "correlation_t": 0.0,
   }
 
 
 def by_angle(
-    p: predictions.Predictions, num_bins: int = 36
+  p: predictions.Predictions, num_bins: int = 36
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Error against the true angle; dips at multiples of 90 betray a leak.
 
@@ -190,7 +188,7 @@ def by_angle(
   error = p.error_deg.ravel()
   order = np.argsort(index, kind="stable")
   groups = np.split(
-      error[order], np.searchsorted(index[order], np.arange(1, num_bins))
+    error[order], np.searchsorted(index[order], np.arange(1, num_bins))
   )
   mae = np.array([g.mean() if g.size else np.nan for g in groups])
   median = np.array([np.median(g) if g.size else np.nan for g in groups])
@@ -201,7 +199,7 @@ def by_class(p: predictions.Predictions) -> dict[int, dict[str, float]]:
   """`error_metrics` of each class, and its number of images as `num_images`."""
   label = np.asarray(p.label)
   return {
-      int(c): {"num_images": int(np.unique(p.example[label == c]).size)}
-      | error_metrics(p.error_deg[label == c], p.angles.period_deg)
-      for c in np.unique(label)
+    int(c): {"num_images": int(np.unique(p.example[label == c]).size)}
+    | error_metrics(p.error_deg[label == c], p.angles.period_deg)
+    for c in np.unique(label)
   }

@@ -50,7 +50,7 @@ def moment_p_value(p: predictions.Predictions, k: int) -> float:
   truth = np.exp(turn * np.asarray(p.angle_deg, np.float64))
   error = np.exp(turn * p.residual_deg)
   covariance = (truth - truth.mean()) * (error - error.mean())
-  image = p.sum_by_image(covariance) * (p.num_clusters / covariance.size)
+  image = p.sum_by_image(covariance) / covariance.shape[1]
   xy = np.stack([image.real, image.imag], axis=-1)
   n = len(xy)
   # Answers that are all right, or all one constant, have no variance at all.
@@ -75,7 +75,7 @@ def occupancy(angle_deg: np.ndarray, period_deg: float) -> np.ndarray:
 
 
 def kuiper_statistic(
-    a_deg: np.ndarray, b_deg: np.ndarray, period_deg: float
+  a_deg: np.ndarray, b_deg: np.ndarray, period_deg: float
 ) -> float:
   """Kuiper's two-sample V = max(F_a - F_b) + max(F_b - F_a).
 
@@ -86,8 +86,8 @@ def kuiper_statistic(
   b = np.sort(angles_lib.wrap(np.ravel(b_deg), period_deg))
   both = np.concatenate([a, b])
   gap = (
-      np.searchsorted(a, both, side="right") / a.size
-      - np.searchsorted(b, both, side="right") / b.size
+    np.searchsorted(a, both, side="right") / a.size
+    - np.searchsorted(b, both, side="right") / b.size
   )
   return float(max(gap.max(), 0) + max(-gap.min(), 0))
 
@@ -143,8 +143,8 @@ def saturation(outputs: np.ndarray) -> dict[str, float]:
   """
   u = np.abs(np.asarray(outputs, np.float64))
   return {
-      "saturated_share": float((np.tanh(u) > 0.99).mean()),
-      "mean_abs_output": float(u.mean()),
+    "saturated_share": float((np.tanh(u) > 0.99).mean()),
+    "mean_abs_output": float(u.mean()),
   }
 
 
@@ -180,7 +180,7 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
   truth, period = angles.quantiles_deg(), angles.period_deg
   shares = occupancy(truth, period)
   return {
-      "near_45": near_45(truth, period),
-      "occupancy_max": float(shares.max()),
-      "occupancy_min": float(shares.min()),
+    "near_45": near_45(truth, period),
+    "occupancy_max": float(shares.max()),
+    "occupancy_min": float(shares.min()),
   }

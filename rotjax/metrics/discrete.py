@@ -16,19 +16,17 @@ def values(angles: angles_lib.Angles) -> np.ndarray | None:
   if angles.discrete_deg is None:
     return None
   # Rounded, so that 0 and 180 are one value where the period is 180.
-  wrapped = angles_lib.wrap(
-      np.round(angles.discrete_deg, 6), angles.period_deg
-  )
+  wrapped = angles_lib.wrap(np.round(angles.discrete_deg, 6), angles.period_deg)
   distinct = np.unique(np.round(wrapped, 6))
   return distinct if len(distinct) <= MAX_VALUES else None
 
 
 def nearest(
-    angle_deg: np.ndarray, of_deg: np.ndarray, period_deg: float
+  angle_deg: np.ndarray, of_deg: np.ndarray, period_deg: float
 ) -> np.ndarray:
   """`[...]` degrees -> `[...]` index of the nearest of `of_deg` `[v]`."""
   d = angles_lib.difference(
-      np.asarray(angle_deg, np.float64)[..., None], of_deg, period_deg
+    np.asarray(angle_deg, np.float64)[..., None], of_deg, period_deg
   )
   return np.argmin(np.abs(d), axis=-1)
 

@@ -16,18 +16,19 @@ def pair_error(p: predictions.Predictions, shift: int) -> np.ndarray:
   """`[n, A]` degrees, the error of each view with the one `shift` further."""
   residual = p.residual_deg
   return np.abs(
-      angles_lib.difference(
-          np.roll(residual, -shift, axis=1), residual, p.angles.period_deg
-      )
+    angles_lib.difference(
+      np.roll(residual, -shift, axis=1), residual, p.angles.period_deg
+    )
   )
 
 
 def quarter_shift(angle_deg: np.ndarray) -> int | None:
   """How many views further on each image is turned by exactly +-90 degrees.
 
-  Read off the angles themselves; a full even circle of A has it at A/4 when 4
-  divides A. A quarter turn moves pixels without interpolation, so there any
-  error is the network's alone.
+  Read off the angles themselves, to within 1e-3 degrees for they went through
+  float32; a full even circle of A has it at A/4 when 4 divides A. A quarter
+  turn moves pixels without interpolation, so there any error is the network's
+  alone.
 
   Args:
     angle_deg: `[n, A]`.
@@ -38,7 +39,7 @@ def quarter_shift(angle_deg: np.ndarray) -> int | None:
   angle_deg = np.asarray(angle_deg, np.float64)
   for shift in range(1, angle_deg.shape[1]):
     turn = np.roll(angle_deg, -shift, axis=1) - angle_deg
-    if np.all(np.abs(angles_lib.wrap(turn - 90, 180)) < 1e-6):
+    if np.all(np.abs(angles_lib.wrap(turn - 90, 180)) < 1e-3):
       return shift
   return None
 

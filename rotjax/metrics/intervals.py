@@ -15,7 +15,7 @@ _CHUNK = 64
 
 
 def resample_counts(
-    num_images: int, num_resamples: int, seed: int
+  num_images: int, num_resamples: int, seed: int
 ) -> np.ndarray:
   """`[B, num_images]` how often each image occurs in each resample.
 
@@ -28,7 +28,7 @@ def resample_counts(
 
 
 def weighted_mean(
-    p: predictions.Predictions, values: np.ndarray, counts: np.ndarray
+  p: predictions.Predictions, values: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
   """`[B]` means over views of `values` `[n, A]`, images weighted by counts."""
   total = p.sum_by_image(values)
@@ -37,7 +37,7 @@ def weighted_mean(
 
 
 def weighted_median(
-    p: predictions.Predictions, values: np.ndarray, counts: np.ndarray
+  p: predictions.Predictions, values: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
   """`[B]` medians over views of `values` `[n, A]`, images weighted by counts.
 
@@ -56,21 +56,21 @@ def weighted_median(
 
 # Each maps predictions and `[B, num_images]` counts to `[B]` numbers.
 STATISTICS: dict[str, Callable[..., np.ndarray]] = {
-    "mae_deg": lambda p, c: weighted_mean(p, p.error_deg, c),
-    "median_deg": lambda p, c: weighted_median(p, p.error_deg, c),
-    "nll": lambda p, c: weighted_mean(p, -p.scores["log_density"], c),
-    "recalibrated_nll": lambda p, c: weighted_mean(
-        p, -p.scores["recalibrated_log_density"], c
-    ),
+  "mae_deg": lambda p, c: weighted_mean(p, p.error_deg, c),
+  "median_deg": lambda p, c: weighted_median(p, p.error_deg, c),
+  "nll": lambda p, c: weighted_mean(p, -p.scores["log_density"], c),
+  "recalibrated_nll": lambda p, c: weighted_mean(
+    p, -p.scores["recalibrated_log_density"], c
+  ),
 }
 
 
 def interval(
-    p: predictions.Predictions,
-    statistic: str | Callable[..., np.ndarray],
-    num_resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+  p: predictions.Predictions,
+  statistic: str | Callable[..., np.ndarray],
+  num_resamples: int = 1000,
+  seed: int = 0,
+  level: float = 0.95,
 ) -> tuple[float, float]:
   """Percentile bootstrap interval of a statistic (Efron & Tibshirani 1993, 13).
 
@@ -89,9 +89,11 @@ def interval(
   """
   function = STATISTICS[statistic] if isinstance(statistic, str) else statistic
   counts = resample_counts(p.num_clusters, num_resamples, seed)
-  draws = np.concatenate([
+  draws = np.concatenate(
+    [
       function(p, counts[i : i + _CHUNK])
       for i in range(0, num_resamples, _CHUNK)
-  ])
+    ]
+  )
   low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
   return float(low), float(high)

@@ -48,17 +48,17 @@ class Predictions:
     for name, value in (views | images).items():
       if np.shape(value) != wanted[name]:
         raise ValueError(
-            f"{name} has shape {np.shape(value)} beside angle_deg {shape}:"
-            f" {wanted[name]} is needed"
+          f"{name} has shape {np.shape(value)} beside angle_deg {shape}:"
+          f" {wanted[name]} is needed"
         )
 
   @functools.cached_property
   def residual_deg(self) -> np.ndarray:
     """`[n, A]` answer less truth, wrapped to [-period/2, period/2)."""
     return angles_lib.difference(
-        np.asarray(self.decoded_deg, np.float64),
-        np.asarray(self.angle_deg, np.float64),
-        self.angles.period_deg,
+      np.asarray(self.decoded_deg, np.float64),
+      np.asarray(self.angle_deg, np.float64),
+      self.angles.period_deg,
     )
 
   @property

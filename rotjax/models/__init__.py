@@ -6,24 +6,21 @@ write it and add its line to `MODELS`, or name any installed class by its
 dotted path in `config.model.name`.
 """
 
-import dataclasses
 from collections.abc import Callable
+import dataclasses
 from typing import Any, Protocol
 
 import flax.nnx as nnx
 import jax
 import jax.numpy as jnp
 
-from rotjax.models import keras_mnist
-from rotjax.models import layers
-from rotjax.models import resnet
-from rotjax.models import strided
+from rotjax.models import keras_mnist, layers, resnet, strided
 
 MODELS = {
-    "keras_mnist": keras_mnist.KerasMnist,
-    "resnet18": resnet.ResNet18,
-    "resnet50": resnet.ResNet50,
-    "strided": strided.Strided,
+  "keras_mnist": keras_mnist.KerasMnist,
+  "resnet18": resnet.ResNet18,
+  "resnet50": resnet.ResNet50,
+  "strided": strided.Strided,
 }
 
 
@@ -31,11 +28,11 @@ class Backbone(Protocol):
   """What `config.model` becomes."""
 
   def module(
-      self,
-      num_outputs: int,
-      image_shape: tuple[int, int, int],
-      dtype: jnp.dtype,
-      rngs: nnx.Rngs,
+    self,
+    num_outputs: int,
+    image_shape: tuple[int, int, int],
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
   ) -> Callable[[jax.Array, layers.Context], jax.Array]:
     """A module: `[N, H, W, C]`, context -> `[N, num_outputs]`."""
 
@@ -55,10 +52,10 @@ class Model:
 
 
 def build(
-    backbone: Backbone,
-    num_outputs: int,
-    image_shape: tuple[int, int, int],
-    dtype: jnp.dtype = jnp.float32,
+  backbone: Backbone,
+  num_outputs: int,
+  image_shape: tuple[int, int, int],
+  dtype: jnp.dtype = jnp.float32,
 ) -> Model:
   """Binds a backbone to its input and output sizes.
 
@@ -83,14 +80,14 @@ def build(
     return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
   def apply(
-      params,
-      model_state,
-      images,
-      *,
-      train=False,
-      keys=None,
-      mask=None,
-      axis_name=None,
+    params,
+    model_state,
+    images,
+    *,
+    train=False,
+    keys=None,
+    mask=None,
+    axis_name=None,
   ):
     # copy=True: inside value_and_grad the merged statistics may be mutated.
     module = nnx.merge(graph, params, model_state, copy=True)

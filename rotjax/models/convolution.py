@@ -16,31 +16,31 @@ import jax.numpy as jnp
 
 def _lax_conv(x, kernel, stride, padding):
   return lax.conv_general_dilated(
-      x,
-      kernel,
-      (stride, stride),
-      padding,
-      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    x,
+    kernel,
+    (stride, stride),
+    padding,
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
   )
 
 
 def _patches(x, kernel_size, stride, padding):
   """`[N, H, W, C]` -> `[N, H', W', kh * kw * C]`, one copy per tap."""
   pads = lax.padtype_to_pads(
-      x.shape[1:3], kernel_size, (stride, stride), padding
+    x.shape[1:3], kernel_size, (stride, stride), padding
   )
   x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
   rows, columns = (
-      (side - k) // stride * stride + 1
-      for side, k in zip(x.shape[1:3], kernel_size)
+    (side - k) // stride * stride + 1
+    for side, k in zip(x.shape[1:3], kernel_size)
   )
   return jnp.concatenate(
-      [
-          x[:, i : i + rows : stride, j : j + columns : stride, :]
-          for i in range(kernel_size[0])
-          for j in range(kernel_size[1])
-      ],
-      axis=-1,
+    [
+      x[:, i : i + rows : stride, j : j + columns : stride, :]
+      for i in range(kernel_size[0])
+      for j in range(kernel_size[1])
+    ],
+    axis=-1,
   )
 
 
@@ -62,13 +62,13 @@ def _patches_conv_bwd(stride, padding, residuals, g):
   x, kernel = residuals
   patches = _patches(x, kernel.shape[:2], stride, padding)
   kernel_bar = jnp.einsum(
-      "no,np->po",
-      g.reshape(-1, g.shape[-1]),
-      patches.reshape(-1, patches.shape[-1]),
+    "no,np->po",
+    g.reshape(-1, g.shape[-1]),
+    patches.reshape(-1, patches.shape[-1]),
   )
   patches_bar = g @ kernel.reshape(-1, kernel.shape[-1]).T
   (x_bar,) = jax.linear_transpose(
-      lambda x: _patches(x, kernel.shape[:2], stride, padding), x
+    lambda x: _patches(x, kernel.shape[:2], stride, padding), x
   )(patches_bar)
   return x_bar, kernel_bar.reshape(kernel.shape)
 
@@ -77,7 +77,7 @@ _patches_conv.defvjp(_patches_conv_fwd, _patches_conv_bwd)
 
 
 def conv2d(
-    x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str = "SAME"
+  x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str = "SAME"
 ) -> jax.Array:
   """Cross-correlates a batch of images with a kernel.
 
@@ -91,8 +91,8 @@ def conv2d(
     `[N, H', W', K]`.
   """
   return lax.platform_dependent(
-      x,
-      kernel,
-      cpu=lambda x, kernel: _patches_conv(x, kernel, stride, padding),
-      default=lambda x, kernel: _lax_conv(x, kernel, stride, padding),
+    x,
+    kernel,
+    cpu=lambda x, kernel: _patches_conv(x, kernel, stride, padding),
+    default=lambda x, kernel: _lax_conv(x, kernel, stride, padding),
   )

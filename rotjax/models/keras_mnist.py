@@ -9,7 +9,6 @@ from rotjax.models import layers
 
 
 class _KerasMnist(nnx.Module):
-
   def __init__(self, options, num_outputs, image_shape, dtype, rngs):
     height, width, channels = image_shape
     # Keras' own initialisation, Glorot uniform, part of the recipe.

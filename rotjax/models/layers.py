@@ -34,8 +34,8 @@ class Context:
 
 
 INITIALIZERS = {
-    "he": nnx.initializers.he_normal(),
-    "glorot": nnx.initializers.glorot_uniform(),
+  "he": nnx.initializers.he_normal(),
+  "glorot": nnx.initializers.glorot_uniform(),
 }
 
 
@@ -48,17 +48,17 @@ class Conv(nnx.Module):
   """Square convolution with optional bias."""
 
   def __init__(
-      self,
-      features_in: int,
-      features: int,
-      kernel: int,
-      *,
-      rngs: nnx.Rngs,
-      stride: int = 1,
-      padding: str = "SAME",
-      bias: bool = True,
-      init: str = "he",
-      dtype: jnp.dtype = jnp.float32,
+    self,
+    features_in: int,
+    features: int,
+    kernel: int,
+    *,
+    rngs: nnx.Rngs,
+    stride: int = 1,
+    padding: str = "SAME",
+    bias: bool = True,
+    init: str = "he",
+    dtype: jnp.dtype = jnp.float32,
   ):
     shape = (kernel, kernel, features_in, features)
     self.kernel = nnx.Param(INITIALIZERS[init](rngs.params(), shape))
@@ -68,7 +68,7 @@ class Conv(nnx.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     kernel = self.kernel[...].astype(self.dtype)
     y = convolution.conv2d(
-        x.astype(self.dtype), kernel, self.stride, self.padding
+      x.astype(self.dtype), kernel, self.stride, self.padding
     )
     if self.bias is None:
       return y
@@ -79,14 +79,14 @@ class Dense(nnx.Module):
   """Linear layer `[N, D]` -> `[N, features]`."""
 
   def __init__(
-      self,
-      features_in: int,
-      features: int,
-      *,
-      rngs: nnx.Rngs,
-      init: str = "he",
-      scale: float = 1.0,
-      dtype: jnp.dtype = jnp.float32,
+    self,
+    features_in: int,
+    features: int,
+    *,
+    rngs: nnx.Rngs,
+    init: str = "he",
+    scale: float = 1.0,
+    dtype: jnp.dtype = jnp.float32,
   ):
     shape = (features_in, features)
     self.kernel = nnx.Param(scale * INITIALIZERS[init](rngs.params(), shape))
@@ -192,10 +192,10 @@ def max_pool(x: jax.Array, window: int, stride: int, padding: str) -> jax.Array:
     blocks = x.reshape(n, h // window, window, w // window, window, c)
     return blocks.max((2, 4))
   return lax.reduce_window(
-      x,
-      -jnp.inf,
-      lax.max,
-      (1, window, window, 1),
-      (1, stride, stride, 1),
-      padding,
+    x,
+    -jnp.inf,
+    lax.max,
+    (1, window, window, 1),
+    (1, stride, stride, 1),
+    padding,
   )

@@ -31,7 +31,7 @@ class _Block(nnx.Module):
     self.projects = stride != 1 or features_in != out
     if self.projects:
       self.shortcut = layers.Conv(
-          features_in, out, 1, stride=stride, bias=False, **common
+        features_in, out, 1, stride=stride, bias=False, **common
       )
       self.shortcut_norm = norm(out)
 
@@ -47,14 +47,13 @@ class _Block(nnx.Module):
 
 
 class _ResNet(nnx.Module):
-
   def __init__(self, options, num_outputs, image_shape, dtype, rngs):
     common = dict(rngs=rngs, dtype=dtype)
     # Below 64 px the stem's two halvings would leave nothing to look at.
     self.small = min(image_shape[:2]) < 64
     kernel, stride = (3, 1) if self.small else (7, 2)
     self.stem = layers.Conv(
-        image_shape[2], 64, kernel, stride=stride, bias=False, **common
+      image_shape[2], 64, kernel, stride=stride, bias=False, **common
     )
     self.stem_norm = layers.NORMS[options.norm](64)
     width, names = 64, []

@@ -10,25 +10,24 @@ from rotjax.models import layers
 
 
 class _Strided(nnx.Module):
-
   def __init__(self, options, num_outputs, image_shape, dtype, rngs):
     height, width, features = image_shape
     self.depth = len(options.widths)
     for i, (size, kernel) in enumerate(zip(options.widths, options.kernels)):
       conv = layers.Conv(
-          features, size, kernel, stride=2, rngs=rngs, dtype=dtype
+        features, size, kernel, stride=2, rngs=rngs, dtype=dtype
       )
       setattr(self, f"conv{i}", conv)
       if options.norm != "none":
         setattr(self, f"norm{i}", layers.NORMS[options.norm](size))
       height, width, features = -(-height // 2), -(-width // 2), size
     self.hidden = layers.Dense(
-        height * width * features, options.hidden, rngs=rngs, dtype=dtype
+      height * width * features, options.hidden, rngs=rngs, dtype=dtype
     )
     self.dropout = layers.Dropout(options.dropout, salt=0)
     # A small last layer starts every head near its uninformed answer.
     self.out = layers.Dense(
-        options.hidden, num_outputs, rngs=rngs, scale=0.1, dtype=dtype
+      options.hidden, num_outputs, rngs=rngs, scale=0.1, dtype=dtype
     )
 
   def __call__(self, x, context):
@@ -62,8 +61,8 @@ class Strided:
   def __post_init__(self):
     if len(self.widths) != len(self.kernels):
       raise errors.UserError(
-          f"model.widths = {self.widths} and model.kernels = {self.kernels}"
-          " must be equally long"
+        f"model.widths = {self.widths} and model.kernels = {self.kernels}"
+        " must be equally long"
       )
     if self.norm not in ("none", *layers.NORMS):
       raise errors.unknown("model.norm", self.norm, ("none", *layers.NORMS))

@@ -38,12 +38,12 @@ def forget():
 def python(*args, **kwargs):
   """Starts another interpreter in which rotjax can be imported."""
   return subprocess.Popen(
-      [sys.executable, *args],
-      cwd=REPO,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-      **kwargs,
+    [sys.executable, *args],
+    cwd=REPO,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    **kwargs,
   )
 
 
@@ -87,9 +87,7 @@ def build(root, name, splits, *, config=None, shape=(None, None, 3), **info):
 
   label = info.get("label", "label")
   features = {
-      "image": tfds.features.Image(
-          shape=shape, dtype=info.get("dtype", np.uint8)
-      )
+    "image": tfds.features.Image(shape=shape, dtype=info.get("dtype", np.uint8))
   }
   if label:
     features[label] = tfds.features.ClassLabel(num_classes=5)
@@ -101,26 +99,25 @@ def build(root, name, splits, *, config=None, shape=(None, None, 3), **info):
   configs = [tfds.core.BuilderConfig(name=config)] if config else []
   with tfds.core.registered.skip_registration():
     builder_cls = type(
-        "Builder",
-        (tfds.core.GeneratorBasedBuilder,),
-        {
-            "name": name,
-            "VERSION": tfds.core.Version("1.0.0"),
-            "BUILDER_CONFIGS": configs,
-            "__module__": __name__,
-            "_info": lambda self: tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features)
-            ),
-            "_split_generators": lambda self, dl_manager: {
-                key: self._generate_examples(split)
-                for key, split in splits.items()
-            },
-            "_generate_examples": lambda self, split: examples(split),
+      "Builder",
+      (tfds.core.GeneratorBasedBuilder,),
+      {
+        "name": name,
+        "VERSION": tfds.core.Version("1.0.0"),
+        "BUILDER_CONFIGS": configs,
+        "__module__": __name__,
+        "_info": lambda self: tfds.core.DatasetInfo(
+          builder=self, features=tfds.features.FeaturesDict(features)
+        ),
+        "_split_generators": lambda self, dl_manager: {
+          key: self._generate_examples(split) for key, split in splits.items()
         },
+        "_generate_examples": lambda self, split: examples(split),
+      },
     )
   with prepare.quiet():
     builder = builder_cls(
-        data_dir=root, file_format="array_record", config=config
+      data_dir=root, file_format="array_record", config=config
     )
     builder.download_and_prepare()
   return pathlib.Path(builder.data_dir)
@@ -157,9 +154,9 @@ def originals(tmp_path, monkeypatch):
     contents[name] = gzip.compress(header + array.tobytes())
     for cls in (builders.Mnist, builders.FashionMnist):
       infos[cls.URL + name] = checksums.UrlInfo(
-          size=len(contents[name]),
-          checksum=hashlib.sha256(contents[name]).hexdigest(),
-          filename=name,
+        size=len(contents[name]),
+        checksum=hashlib.sha256(contents[name]).hexdigest(),
+        filename=name,
       )
 
   monkeypatch.setattr(checksums, "get_all_url_infos", lambda: dict(infos))
@@ -182,5 +179,5 @@ def helpers():
   A fixture, because every folder of tests may have a module conftest.
   """
   return types.SimpleNamespace(
-      forget=forget, python=python, hashes=hashes, build=build, noise=noise
+    forget=forget, python=python, hashes=hashes, build=build, noise=noise
   )

@@ -20,7 +20,7 @@ def offline(monkeypatch):
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
 @pytest.mark.parametrize("place", ["{name}", "downloads/manual", "."])
 def test_prepared_from_original_files(
-    helpers, name, place, originals, offline, tmp_path, capsys
+  helpers, name, place, originals, offline, tmp_path, capsys
 ):
   root = tmp_path / "tfds"  # $TFDS_DATA_DIR
   originals(root / place.format(name=name))
@@ -28,14 +28,14 @@ def test_prepared_from_original_files(
   splits = {split: dataset.load(split) for split in data.SPLITS}
   assert [len(split) for split in splits.values()] == [95, 5, 30]
   train_images, train_labels, test_images, test_labels = (
-      originals.arrays[file] for file in mnist.FILES
+    originals.arrays[file] for file in mnist.FILES
   )
 
   def pairs(images, labels):
     return set(zip(helpers.hashes(images), labels.tolist(), strict=True))
 
   got = {
-      key: pairs(split.images, split.labels) for key, split in splits.items()
+    key: pairs(split.images, split.labels) for key, split in splits.items()
   }
   assert got["test"] == pairs(test_images, test_labels)
   assert not got["train"] & got["validation"]
@@ -53,7 +53,7 @@ def test_prepared_from_original_files(
 
 
 def test_validation_is_every_20th_whatever_the_classes(
-    originals, offline, tmp_path
+  originals, offline, tmp_path
 ):
   originals(tmp_path / "tfds" / "mnist")
   kind = int(data.find("mnist")().load("validation").labels[0])
@@ -74,7 +74,7 @@ def test_a_class_without_validation_examples(originals, offline, tmp_path):
   present = set(dataset.load("validation").labels)
   absent = next(c for c in range(10) if c not in present)
   with pytest.raises(
-      errors.UserError, match=f"no validation example of classes {absent}"
+    errors.UserError, match=f"no validation example of classes {absent}"
   ):
     data.find("mnist")(classes=(absent,)).load("validation")
 
@@ -85,7 +85,7 @@ def test_tfds_reads_the_prepared_dataset(originals, offline, tmp_path):
   originals(tmp_path / "tfds" / "mnist")
   ours = data.find("mnist")().load("test")
   source = tfds.data_source(
-      "mnist", split="test", data_dir=str(tmp_path / "tfds"), download=False
+    "mnist", split="test", data_dir=str(tmp_path / "tfds"), download=False
   )
   np.testing.assert_array_equal(source[4]["image"], ours.images[4])
 
@@ -114,9 +114,7 @@ def test_a_tfrecord_dataset_is_left_alone(originals, offline, tmp_path):
   assert [path.name for path in theirs.iterdir()] == ["dataset_info.json"]
 
 
-def test_files_that_are_not_the_originals(
-    originals, offline, tmp_path, capsys
-):
+def test_files_that_are_not_the_originals(originals, offline, tmp_path, capsys):
   folder = originals(tmp_path / "given")
   (folder / mnist.FILES[3]).write_bytes(b"changed")
   with pytest.raises(errors.UserError, match="not the original ones") as e:
@@ -146,13 +144,13 @@ def silent_port():
 
 
 def test_a_dead_network_costs_less_than_5_seconds(
-    helpers, silent_port, tmp_path
+  helpers, silent_port, tmp_path
 ):
   proxy = f"http://127.0.0.1:{silent_port}"
   env = {
-      key: value
-      for key, value in os.environ.items()
-      if key.lower() not in ("no_proxy", "all_proxy")
+    key: value
+    for key, value in os.environ.items()
+    if key.lower() not in ("no_proxy", "all_proxy")
   }
   env |= {"http_proxy": proxy, "https_proxy": proxy}
   # On a machine that is busy, starting Python is not what is measured.

@@ -33,18 +33,14 @@ def test_the_split_follows_the_stated_rule(digits_root):
     position = count[label]
     count[label] += 1
     split = (
-        "train"
-        if position < 350
-        else "validation"
-        if position < 400
-        else "test"
+      "train" if position < 350 else "validation" if position < 400 else "test"
     )
     seen[split].add((image.tobytes(), int(label)))
   for split in _SIZES:
     got = data.find("mnist_5k")(dir=str(digits_root)).load(split)
     pairs = {
-        (image.tobytes(), int(label))
-        for image, label in zip(got.images, got.labels, strict=True)
+      (image.tobytes(), int(label))
+      for image, label in zip(got.images, got.labels, strict=True)
     }
     assert pairs == seen[split]
 
@@ -91,7 +87,7 @@ def test_arrays_are_decoded_once(helpers, digits_root, monkeypatch):
 
 @pytest.mark.parametrize("damage", ["bytes", "keys", "dtype"])
 def test_a_damaged_array_cache_is_rebuilt(
-    helpers, digits_root, tmp_path, damage
+  helpers, digits_root, tmp_path, damage
 ):
   dataset = data.find("mnist_5k")(dir=str(digits_root), classes=(3,))
   first = dataset.load("validation")
@@ -184,7 +180,7 @@ def test_tfds_reads_the_prepared_dataset(digits_root):
   import tensorflow_datasets as tfds
 
   source = tfds.data_source(
-      "mnist_5k", split="test", data_dir=str(digits_root), download=False
+    "mnist_5k", split="test", data_dir=str(digits_root), download=False
   )
   assert len(source) == 1000
   ours = data.find("mnist_5k")(dir=str(digits_root)).load("test")

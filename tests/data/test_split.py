@@ -31,21 +31,21 @@ def test_a_split_refuses_what_is_no_index(indices):
 
 
 @pytest.mark.parametrize(
-    ("prepared", "expected"),
-    [
-        (
-            ("train", "test"),
-            [("train", "kept"), ("train", "held out"), ("test", "all")],
-        ),
-        (
-            ("test", "validation", "train"),
-            [("train", "all"), ("validation", "all"), ("test", "all")],
-        ),
-        (
-            ("train", "validation"),
-            [("train", "kept"), ("train", "held out"), ("validation", "all")],
-        ),
-    ],
+  ("prepared", "expected"),
+  [
+    (
+      ("train", "test"),
+      [("train", "kept"), ("train", "held out"), ("test", "all")],
+    ),
+    (
+      ("test", "validation", "train"),
+      [("train", "all"), ("validation", "all"), ("test", "all")],
+    ),
+    (
+      ("train", "validation"),
+      [("train", "kept"), ("train", "held out"), ("validation", "all")],
+    ),
+  ],
 )
 def test_where_each_split_comes_from(prepared, expected):
   got = [split_lib.part("x", prepared, split) for split in data.SPLITS]
@@ -81,7 +81,7 @@ def test_classes_that_are_no_numbers(given):
 @pytest.mark.parametrize("wrong", [10, -1])
 def test_an_unknown_class_is_refused_at_once(name, wrong):
   with pytest.raises(
-      errors.UserError, match=f"^{name} has no class {wrong}: valid: 0 to 9$"
+    errors.UserError, match=f"^{name} has no class {wrong}: valid: 0 to 9$"
   ):
     data.find(name)(classes=(3, wrong))
 
@@ -153,9 +153,7 @@ def test_publish_moves_all_or_nothing(tmp_path):
   def build(root):
     folder = root / "a" / "1.0.0"
     folder.mkdir(parents=True)
-    (folder / "dataset_info.json").write_text(
-        '{"fileFormat": "array_record"}'
-    )
+    (folder / "dataset_info.json").write_text('{"fileFormat": "array_record"}')
 
   def fail(root):
     build(root)

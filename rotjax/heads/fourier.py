@@ -1,0 +1,85 @@
+"""A log-density as a short Fourier series: the generalised von Mises.
+
+With F = 1 it is the von Mises in its natural parameters; F frequencies can
+hold F modes (Gatto & Jammalamadaka 2007, for F = 2). The normaliser is a sum
+over an even grid, exact for a density that the grid resolves.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from rotjax import errors
+from rotjax.heads import grid, harmonics, losses
+
+DECODINGS = grid.SUMMARIES
+
+
+def fourier_log_density(
+  coefficients: jax.Array, theta: jax.Array, num_points: int
+) -> jax.Array:
+  """sum_k a_k cos k theta + b_k sin k theta - log Z.
+
+  A peak narrower than the grid escapes the sum for Z, and a network would
+  learn to hide its peaks there. So the density is capped at that of all
+  probability in one cell, where the gradient is zero.
+
+  Args:
+    coefficients: `[..., F, 2]` pairs (a_k, b_k).
+    theta: `[...]` radians.
+    num_points: G, size of the grid.
+
+  Returns:
+    `[...]` nats per radian.
+  """
+  log_cells = math.log(num_points / (2 * math.pi))
+  log_z = losses.logsumexp(harmonics.on_grid(coefficients, num_points))
+  value = harmonics.polynomial(coefficients, theta)
+  return jnp.minimum(value - log_z, 0.0) + log_cells
+
+
+@dataclasses.dataclass(frozen=True)
+class Fourier:
+  """Fourier series of the log-density.
+
+  Attributes:
+    num_frequencies: F.
+    grid_size: G; standard deviations down to about a step, 360/G degrees, are
+      resolved.
+    decode_: a key of `DECODINGS`.
+  """
+
+  num_frequencies: int = 8
+  grid_size: int = 720
+  decode_: str = "mode"
+
+  def __post_init__(self):
+    if self.num_frequencies < 1:
+      raise errors.UserError(
+        f"head.num_frequencies = {self.num_frequencies}: at least 1"
+      )
+    if self.grid_size < 8 * self.num_frequencies:
+      raise errors.UserError(
+        f"head.grid_size = {self.grid_size}: at least 8 x"
+        f" head.num_frequencies = {8 * self.num_frequencies}"
+      )
+    if self.decode_ not in DECODINGS:
+      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+
+  @property
+  def num_outputs(self) -> int:
+    return 2 * self.num_frequencies
+
+  def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    return -self.log_density(outputs, theta)
+
+  def decode(self, outputs: jax.Array) -> jax.Array:
+    coefficients = harmonics.pairs(outputs.astype(jnp.float32))
+    on_grid = harmonics.on_grid(coefficients, self.grid_size)
+    return DECODINGS[self.decode_](on_grid)
+
+  def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    coefficients = harmonics.pairs(outputs.astype(jnp.float32))
+    return fourier_log_density(coefficients, theta, self.grid_size)

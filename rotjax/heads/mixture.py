@@ -1,0 +1,74 @@
+"""A mixture of K densities of one family: several answers, each with odds.
+
+Prokudin, Gehler, Nowozin 2018, "Deep directional statistics", for the von
+Mises. The components are alike, so their order means nothing.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from rotjax import errors
+from rotjax.heads import grid, losses, unimodal, wrapped
+
+# Negative log-densities of a vector `[..., 2]`.
+COMPONENTS = {
+  "power_spherical": unimodal.power_spherical_nll,
+  "projected_normal": unimodal.projected_normal_nll,
+  "vonmises": unimodal.vonmises_natural_nll,
+  "wrapped_cauchy": wrapped.wrapped_cauchy_nll,
+  "wrapped_laplace": wrapped.wrapped_laplace_nll,
+  "wrapped_normal": wrapped.wrapped_normal_nll,
+}
+DECODINGS = grid.SUMMARIES
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+  """K components, each a logit for its weight and a vector.
+
+  Attributes:
+    num_components: K.
+    component: a key of `COMPONENTS`.
+    grid_size: points at which the density is read for decoding; finer peaks
+      than a step, 360/grid_size degrees, are found to within half of one.
+    decode_: a key of `DECODINGS`.
+  """
+
+  num_components: int = 4
+  component: str = "vonmises"
+  grid_size: int = 720
+  decode_: str = "mode"
+
+  def __post_init__(self):
+    if self.num_components < 1:
+      raise errors.UserError(
+        f"head.num_components = {self.num_components}: at least 1"
+      )
+    if self.component not in COMPONENTS:
+      raise errors.unknown("head.component", self.component, COMPONENTS)
+    if self.grid_size < 8:
+      raise errors.UserError(f"head.grid_size = {self.grid_size}: at least 8")
+    if self.decode_ not in DECODINGS:
+      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+
+  @property
+  def num_outputs(self) -> int:
+    return 3 * self.num_components
+
+  def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    return -self.log_density(outputs, theta)
+
+  def decode(self, outputs: jax.Array) -> jax.Array:
+    theta = grid.centers(self.grid_size)
+    theta = jnp.broadcast_to(theta, outputs.shape[:-1] + theta.shape)
+    log_p = self.log_density(outputs[..., None, :], theta)
+    return DECODINGS[self.decode_](log_p)
+
+  def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
+    parts = outputs.astype(jnp.float32)
+    parts = parts.reshape(parts.shape[:-1] + (self.num_components, 3))
+    log_weights = jax.nn.log_softmax(parts[..., 0])
+    nll = COMPONENTS[self.component](parts[..., 1:], theta[..., None])
+    return losses.logsumexp(log_weights - nll)

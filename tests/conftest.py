@@ -1,0 +1,42 @@
+"""What every test runs under: four CPU devices, strict ranks, a warm cache.
+
+Set when pytest loads this file, before any test module can start a backend.
+"""
+
+import os
+import pathlib
+
+import hypothesis
+import jax
+
+# Several devices, on any machine: an accelerator's single one would not show
+# what depends on how a batch is spread. JAX_PLATFORMS in the environment wins.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])
+jax.config.update("jax_num_cpu_devices", 4)
+# [N] + [N, 1] is a mistake more often than a wish.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Most of the suite's time would be compilation. The variable, and not only the
+# option, so that commands which tests start share the cache.
+_CACHE = os.environ.setdefault(
+  "JAX_COMPILATION_CACHE_DIR",
+  str(
+    pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    / "rotjax"
+    / f"tests-jax{jax.__version__}"
+  ),
+)
+jax.config.update("jax_compilation_cache_dir", _CACHE)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+# The same examples on every run: a test that fails once fails again.
+hypothesis.settings.register_profile(
+  "rotjax",
+  deadline=None,
+  derandomize=True,
+  database=None,
+  max_examples=30,
+  suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("rotjax")

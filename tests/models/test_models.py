@@ -1,0 +1,295 @@
+"""Every backbone behind its two pure functions."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rotjax import errors, models
+from rotjax.models import keras_mnist, resnet, strided
+
+SHAPES = ((28, 28, 1), (64, 64, 3))
+# Small enough to run, and with every kind of layer that its options bring.
+SMALL = {
+  "keras_mnist": keras_mnist.KerasMnist(),
+  "strided": strided.Strided(dropout=0.3),
+  "strided_group": strided.Strided((8, 16), (5, 2), 32, "group"),
+  "strided_batch": strided.Strided((8, 16), (3, 3), 32, "batch", 0.1),
+  "resnet18": resnet.ResNet18(stages=(1, 1)),
+  "resnet18_batch": resnet.ResNet18(norm="batch", stages=(1, 1)),
+  "resnet50": resnet.ResNet50(stages=(1, 1)),
+}
+
+
+@functools.cache
+def built(name, shape, dtype=jnp.float32, num_outputs=5):
+  backbone = SMALL.get(name) or models.MODELS[name]()
+  return models.build(backbone, num_outputs, shape, dtype)
+
+
+@functools.cache
+def started(name, shape):
+  """A model with parameters that are not at their symmetric first values."""
+  params, state = built(name, shape).init(jax.random.key(0))
+  rng = np.random.default_rng(0)
+  return jax.tree.map(
+    lambda p: p + 0.05 * rng.normal(size=p.shape).astype(np.float32), params
+  ), state
+
+
+@functools.cache
+def compiled(name, shape, dtype=jnp.float32, train=False):
+  return jax.jit(
+    functools.partial(built(name, shape, dtype).apply, train=train)
+  )
+
+
+def images(n, shape, seed=0):
+  return np.random.default_rng(seed).random((n, *shape)).astype(np.float32)
+
+
+def keys(n):
+  return jax.random.split(jax.random.key(1), n)
+
+
+# --- Shapes and sizes -------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", tuple(models.MODELS))
+def test_every_model_maps_images_to_outputs(name, shape):
+  model = built(name, shape)
+  params, state = jax.eval_shape(model.init, jax.random.key(0))
+  assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
+  for train in (False, True):
+    outputs, new_state = jax.eval_shape(
+      functools.partial(model.apply, train=train),
+      params,
+      state,
+      jnp.zeros((3, *shape)),
+      keys=keys(3),
+    )
+    assert outputs.shape == (3, 5) and outputs.dtype == jnp.float32
+    assert jax.tree.map(jnp.shape, new_state) == jax.tree.map(jnp.shape, state)
+
+
+def num_parameters(backbone, num_outputs, shape):
+  model = models.build(backbone, num_outputs, shape)
+  params, _ = jax.eval_shape(model.init, jax.random.key(0))
+  return models.num_parameters(params)
+
+
+def test_keras_mnist_has_the_parameters_of_keras_own_summary():
+  assert num_parameters(keras_mnist.KerasMnist(), 10, (28, 28, 1)) == 1_199_882
+
+
+@pytest.mark.parametrize("norm", ("batch", "group"))
+@pytest.mark.parametrize(
+  "cls, count",
+  [(resnet.ResNet18, 11_689_512), (resnet.ResNet50, 25_557_032)],
+)
+def test_resnets_have_the_parameters_of_the_literature(cls, norm, count):
+  # For ImageNet's 1,000 classes; both norms have a scale and a bias each.
+  assert num_parameters(cls(norm=norm), 1000, (224, 224, 3)) == count
+
+
+@pytest.mark.parametrize("cls", (resnet.ResNet18, resnet.ResNet50))
+def test_resnets_for_small_images_differ_by_their_stem_only(cls):
+  # A 3x3 stem without the two halvings: 7x7x3x64 weights become 3x3x1x64.
+  large = num_parameters(cls(), 2, (64, 64, 3))
+  small = num_parameters(cls(), 2, (28, 28, 1))
+  assert large - small == 64 * (7 * 7 * 3 - 3 * 3 * 1)
+
+
+def test_strideds_size_follows_its_options():
+  options = strided.Strided(widths=(8, 6), kernels=(5, 2), hidden=10)
+  expected = (5 * 5 * 3 * 8 + 8) + (2 * 2 * 8 * 6 + 6)
+  expected += 4 * 3 * 6 * 10 + 10  # 13x9 halves to 7x5 and to 4x3
+  expected += 10 * 4 + 4
+  assert num_parameters(options, 4, (13, 9, 3)) == expected
+
+
+# --- Behaviour --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", tuple(SMALL))
+def test_evaluation_is_deterministic_and_leaves_the_state(name):
+  shape = (28, 28, 1)
+  params, state = started(name, shape)
+  x = images(4, shape)
+  evaluate = compiled(name, shape)
+  outputs, new_state = evaluate(params, state, x)
+  assert np.isfinite(outputs).all() and np.std(outputs) > 1e-3
+  again, _ = evaluate(params, state, x)
+  np.testing.assert_array_equal(outputs, again)
+  # Keys and masks mean nothing to it; and no example sees another.
+  with_keys, _ = evaluate(
+    params, state, x[::-1], keys=keys(4), mask=np.array([1, 0, 0, 1], bool)
+  )
+  np.testing.assert_allclose(with_keys, outputs[::-1], rtol=1e-4, atol=1e-4)
+  jax.tree.map(np.testing.assert_array_equal, state, new_state)
+
+
+@pytest.mark.parametrize("name", tuple(SMALL))
+def test_bfloat16_arithmetic_is_close_and_parameters_stay_float32(name):
+  shape = (28, 28, 1)
+  params, state = started(name, shape)
+  x = images(4, shape)
+  exact, _ = compiled(name, shape)(params, state, x)
+  half, _ = compiled(name, shape, jnp.bfloat16)(params, state, x)
+  assert half.dtype == jnp.bfloat16
+  init = built(name, shape, jnp.bfloat16).init
+  made, _ = jax.eval_shape(init, jax.random.key(0))
+  assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(made))
+  error = np.abs(np.asarray(half, np.float32) - exact).max()
+  # bfloat16 has 8 bits; float32 arithmetic in disguise would be far closer.
+  assert 1e-6 < error / np.abs(exact).max() < 0.05
+
+
+@pytest.mark.parametrize(
+  "name", ("keras_mnist", "strided", "strided_batch", "resnet18_batch")
+)
+def test_training_draws_dropout_and_moves_batch_statistics(name):
+  shape = (28, 28, 1)
+  params, state = started(name, shape)
+  x = images(4, shape)
+  train = compiled(name, shape, train=True)
+  outputs, new_state = train(params, state, x, keys=keys(4))
+  same, _ = train(params, state, x, keys=keys(4))
+  np.testing.assert_array_equal(outputs, same)
+  has_dropout = name in ("keras_mnist", "strided", "strided_batch")
+  other, _ = train(params, state, x, keys=keys(4)[::-1])
+  assert np.array_equal(outputs, other) != has_dropout
+  leaves, new_leaves = jax.tree.leaves(state), jax.tree.leaves(new_state)
+  assert bool(leaves) == name.endswith("batch")
+  assert jax.tree.structure(state) == jax.tree.structure(new_state)
+  for old, new in zip(leaves, new_leaves):
+    assert old.shape == new.shape and not np.array_equal(old, new)
+
+
+def test_apply_changes_nothing_that_it_is_given():
+  # A merged module must not write into the caller's statistics.
+  shape = (28, 28, 1)
+  name = "strided_batch"
+  params, state = started(name, shape)
+  before = jax.tree.map(np.array, (params, state))
+
+  @jax.jit
+  def loss_and_state(params, state):
+    def loss(params):
+      outputs, new_state = built(name, shape).apply(
+        params, state, images(4, shape), train=True, keys=keys(4)
+      )
+      return jnp.square(outputs).sum(), new_state
+
+    (_, new_state), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    return grads, new_state, state
+
+  grads, new_state, kept = loss_and_state(params, state)
+  assert jax.tree.structure(grads) == jax.tree.structure(params)
+  assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
+  jax.tree.map(np.testing.assert_array_equal, before, (params, kept))
+  moved = jax.tree.map(np.array_equal, state, new_state)
+  assert not any(jax.tree.leaves(moved))
+
+
+def test_every_parameter_has_a_gradient():
+  # One that no output depends on would be decayed and saved for nothing.
+  for name in SMALL:
+    shape = (28, 28, 1)
+    params, state = started(name, shape)
+
+    @jax.jit
+    def loss(params, state, name=name):
+      outputs, _ = built(name, (28, 28, 1)).apply(
+        params,
+        state,
+        images(4, (28, 28, 1)),
+        train=True,
+        keys=keys(4),
+      )
+      return jnp.square(outputs - 1).sum()
+
+    for path, grad in jax.tree.leaves_with_path(jax.grad(loss)(params, state)):
+      assert np.abs(grad).max() > 0, (name, path)
+
+
+def test_init_is_a_pure_function_of_its_key():
+  model = built("strided_batch", (28, 28, 1))
+  first, again, other = (
+    model.init(jax.random.key(seed))[0] for seed in (0, 0, 1)
+  )
+  jax.tree.map(np.testing.assert_array_equal, first, again)
+  for path, kernel in jax.tree.leaves_with_path(first):
+    if path[-1].key == "kernel":
+      assert not np.array_equal(kernel, other[path[0].key]["kernel"])
+  assert all(isinstance(leaf, dict) for leaf in first.values())
+
+
+def test_residual_blocks_start_as_the_identity():
+  params, _ = built("resnet18", (28, 28, 1)).init(jax.random.key(0))
+  for name, block in params.items():
+    if name.startswith("stage"):
+      assert not np.any(block["norm1"]["scale"]) and np.all(
+        block["norm0"]["scale"] == 1
+      )
+
+
+def test_models_are_usable_under_vmap_over_seeds():
+  shape, name = (28, 28, 1), "strided_batch"
+  model = built(name, shape)
+  x = images(6, shape).reshape(2, 3, *shape)
+  params, state = jax.vmap(model.init)(jax.random.split(jax.random.key(0), 2))
+  apply = functools.partial(model.apply, train=True)
+  outputs, new_state = jax.jit(
+    jax.vmap(lambda p, s, x, k: apply(p, s, x, keys=k))
+  )(params, state, x, jax.random.split(jax.random.key(1), (2, 3)))
+  for seed in range(2):
+    alone, alone_state = jax.jit(apply)(
+      *jax.tree.map(lambda leaf, seed=seed: leaf[seed], (params, state)),
+      x[seed],
+      keys=jax.random.split(jax.random.key(1), (2, 3))[seed],
+    )
+    np.testing.assert_allclose(outputs[seed], alone, rtol=1e-4, atol=1e-5)
+    jax.tree.map(
+      lambda a, b, seed=seed: np.testing.assert_allclose(
+        a[seed], b, rtol=1e-4, atol=1e-5
+      ),
+      new_state,
+      alone_state,
+    )
+
+
+# --- Wrong input ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  "cls, options, words",
+  [
+    (strided.Strided, dict(norm="layer"), ("model.norm", "none", "group")),
+    (strided.Strided, dict(widths=(8,)), ("model.widths", "model.kernels")),
+    (strided.Strided, dict(dropout=1.5), ("model.dropout", "1.5")),
+    (strided.Strided, dict(dropout=-0.1), ("model.dropout", "-0.1")),
+    (keras_mnist.KerasMnist, dict(dropout=1.0), ("model.dropout", "1.0")),
+    (
+      keras_mnist.KerasMnist,
+      dict(conv_dropout=-1.0),
+      ("model.conv_dropout", "-1.0"),
+    ),
+    (resnet.ResNet18, dict(norm="none"), ("model.norm", "batch", "group")),
+    (resnet.ResNet50, dict(norm="grop"), ("did you mean 'group'",)),
+    (resnet.ResNet18, dict(norm="bach"), ("did you mean 'batch'",)),
+  ],
+)
+def test_invalid_options_are_refused_with_what_is_valid(cls, options, words):
+  with pytest.raises(errors.UserError) as caught:
+    cls(**options)
+  for word in words:
+    assert word in str(caught.value)
+
+
+def test_an_image_too_small_for_keras_mnist_is_refused():
+  with pytest.raises(errors.UserError):
+    models.build(keras_mnist.KerasMnist(), 2, (5, 5, 1))

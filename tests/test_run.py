@@ -1,0 +1,314 @@
+"""Whole runs: the folder they leave, resuming, seeds, refusals."""
+
+import json
+import pathlib
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from rotjax import config as config_lib
+from rotjax import errors, launch, stopping
+from rotjax import train as train_lib
+
+TINY = {
+  "num_steps": 12,
+  "batch_size": 16,
+  "model.widths": (8, 8, 16),
+  "model.hidden": 32,
+  "model.dropout": 0.3,
+  "optim.ema_decay": 0.9,
+  "optim.learning_rate": 3e-3,
+  "eval.num_angles": 4,
+  "eval.every_steps": 6,
+  "checkpoint.every_steps": 4,
+  "log.every_steps": 2,
+}
+
+
+def _config(**overrides):
+  overrides = {k.replace("__", "."): v for k, v in overrides.items()}
+  config = config_lib.resolve(config_lib.base(), {**TINY, **overrides})
+  config_lib.validate(config)
+  return config
+
+
+def _summary(folder: pathlib.Path):
+  return json.loads((folder / "summary.json").read_text())
+
+
+def _records(folder: pathlib.Path):
+  lines = (folder / "metrics.jsonl").read_text().splitlines()
+  records = [json.loads(line) for line in lines]
+  for record in records:
+    record.pop("time/images_per_second", None)
+  return records
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("finished") / "run"
+  assert launch.train(_config(), folder) == 0
+  return folder
+
+
+def test_a_run_leaves_a_folder_that_explains_itself(finished):
+  names = {p.name for p in finished.iterdir()}
+  assert names == {
+    "calibration.json",
+    "checkpoints",
+    "config.json",
+    "metrics.jsonl",
+    "plots",
+    "predictions.npz",
+    "summary.json",
+    "tensorboard",
+  }
+  assert {p.name for p in (finished / "plots").iterdir()} == {
+    "curves.png",
+    "donut.png",
+    "error_by_angle.png",
+    "gallery.png",
+    "predicted_against_true.png",
+  }
+  summary = _summary(finished)
+  assert summary["step"] in (6, 12)
+  assert {"config_name", "seconds", "versions", "protocol"} <= set(summary)
+  assert summary["test"]["chance_mae_deg"] == pytest.approx(90, abs=0.01)
+  assert 0 < summary["test"]["mae_deg"] < 180
+
+
+def test_predictions_and_summary_agree(finished):
+  arrays = np.load(finished / "predictions.npz")
+  theta, decoded = arrays["theta"], arrays["decoded"]
+  assert theta.shape == decoded.shape == arrays["log_density"].shape == (100, 4)
+  assert len(np.unique(arrays["example"])) == 100
+  assert set(arrays["label"]) == {3}
+  error = np.rad2deg(np.abs(np.angle(np.exp(1j * (decoded - theta)))))
+  test = _summary(finished)["test"]
+  assert test["mae_deg"] == pytest.approx(error.mean(), abs=1e-3)
+  assert test["nll"] == pytest.approx(-arrays["log_density"].mean(), abs=1e-4)
+
+
+def test_metrics_are_logged_when_due(finished):
+  records = _records(finished)
+  assert [r["step"] for r in records if "train/loss" in r] == [
+    2,
+    4,
+    6,
+    8,
+    10,
+    12,
+  ]
+  assert [r["step"] for r in records if "val/mae_deg" in r] == [6, 12]
+
+
+def test_tensorboard_reads_the_events_back(finished):
+  from tensorboard.backend.event_processing import event_accumulator
+
+  events = event_accumulator.EventAccumulator(str(finished / "tensorboard"))
+  events.Reload()
+  logged = {e.step: e.value for e in events.Scalars("train/loss")}
+  wanted = {
+    r["step"]: r["train/loss"] for r in _records(finished) if "train/loss" in r
+  }
+  assert logged == pytest.approx(wanted)
+
+
+def test_a_finished_run_shows_its_table_again(finished, capsys):
+  before = (finished / "summary.json").read_bytes()
+  assert launch.train(_config(), finished) == 0
+  shown = capsys.readouterr().out
+  assert "finished already" in shown and "chance" in shown
+  assert (finished / "summary.json").read_bytes() == before
+
+
+def test_eval_mode_gives_the_same_test_metrics(finished):
+  before = _summary(finished)
+  assert launch.evaluate(_config(), finished) == 0
+  after = _summary(finished)
+  assert after["step"] == before["step"]
+  for key, value in before["test"].items():
+    assert after["test"][key] == pytest.approx(value, abs=1e-9), key
+
+
+class _StopAt:
+  """Sets the stop flag when the loop asks for the batch of some step."""
+
+  def __init__(self, monkeypatch, step):
+    real = train_lib.batches.batch
+
+    def batch(n, size, seeds, first, count):
+      if first == step:
+        signal.raise_signal(signal.SIGUSR1)
+      return real(n, size, seeds, first, count)
+
+    monkeypatch.setattr(train_lib.batches, "batch", batch)
+
+
+@pytest.mark.parametrize("step", [3, 5, 11])
+def test_a_stopped_run_resumes_bit_exactly(
+  finished, tmp_path, monkeypatch, step
+):
+  with monkeypatch.context() as patched:
+    _StopAt(patched, step)
+    assert launch.train(_config(), tmp_path / "run") == stopping.EXIT_STATUS
+  assert not (tmp_path / "run" / "summary.json").exists()
+  assert launch.train(_config(), tmp_path / "run") == 0
+  assert _records(tmp_path / "run") == _records(finished)
+  for name in ("theta", "decoded", "log_density"):
+    np.testing.assert_array_equal(
+      np.load(tmp_path / "run" / "predictions.npz")[name],
+      np.load(finished / "predictions.npz")[name],
+    )
+
+
+def test_a_run_stopped_inside_the_evaluation_owes_it_after_resuming(
+  finished, tmp_path, monkeypatch
+):
+  with monkeypatch.context() as patched:
+    real = train_lib.evaluate.Evaluator.__call__
+
+    def call(self, *args, **kwargs):
+      signal.raise_signal(signal.SIGTERM)
+      return real(self, *args, **kwargs)
+
+    patched.setattr(train_lib.evaluate.Evaluator, "__call__", call)
+    assert launch.train(_config(), tmp_path / "run") == stopping.EXIT_STATUS
+  assert launch.train(_config(), tmp_path / "run") == 0
+  assert _records(tmp_path / "run") == _records(finished)
+
+
+def test_a_killed_run_resumes_from_its_last_checkpoint(
+  finished, tmp_path, monkeypatch
+):
+  class Killed(BaseException):
+    pass
+
+  with monkeypatch.context() as patched:
+    real = train_lib.batches.batch
+
+    def batch(n, size, seeds, first, count):
+      if first == 7:
+        raise Killed
+      return real(n, size, seeds, first, count)
+
+    patched.setattr(train_lib.batches, "batch", batch)
+    with pytest.raises(Killed):
+      launch.train(_config(), tmp_path / "run")
+  assert launch.train(_config(), tmp_path / "run") == 0
+  assert _records(tmp_path / "run") == _records(finished)
+
+
+def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
+  options = dict(num_seeds=2, num_steps=4, checkpoint__every_steps=4)
+  for mode in ("off", "on"):
+    folder = tmp_path / mode
+    assert launch.train(_config(seeds_together=mode, **options), folder) == 0
+    assert {p.name for p in folder.iterdir()} == {
+      "config.json",
+      "seed-0",
+      "seed-1",
+      "summary.json",
+    }
+    assert "predictions.npz" in {p.name for p in (folder / "seed-1").iterdir()}
+  off, on = (_summary(tmp_path / m) for m in ("off", "on"))
+  assert off["seeds"] == [0, 1]
+  runs = [_summary(tmp_path / "off" / f"seed-{s}")["test"] for s in (0, 1)]
+  maes = [run["mae_deg"] for run in runs]
+  assert off["test"]["mae_deg"] == pytest.approx(np.mean(maes))
+  assert off["test_sd"]["mae_deg"] == pytest.approx(np.std(maes, ddof=1))
+  assert maes[0] != maes[1]
+  # Four steps in, one program and two still agree to rounding.
+  assert on["test"]["mae_deg"] == pytest.approx(
+    off["test"]["mae_deg"], rel=1e-2
+  )
+
+
+def test_a_seed_of_several_equals_its_own_single_run(tmp_path):
+  options = dict(num_steps=4, checkpoint__every_steps=4)
+  launch.train(_config(num_seeds=2, **options), tmp_path / "two")
+  launch.train(_config(seed=1, **options), tmp_path / "one")
+  a = np.load(tmp_path / "two" / "seed-1" / "predictions.npz")["decoded"]
+  b = np.load(tmp_path / "one" / "predictions.npz")["decoded"]
+  np.testing.assert_array_equal(a, b)
+
+
+def test_another_experiment_in_the_folder_is_refused(finished):
+  before = (finished / "config.json").read_bytes()
+  with pytest.raises(errors.UserError, match="another experiment .*seed is 0"):
+    launch.train(_config(seed=1), finished)
+  assert (finished / "config.json").read_bytes() == before
+
+
+def test_eval_of_another_head_is_refused(finished):
+  with pytest.raises(errors.UserError, match="another experiment .*head"):
+    launch.evaluate(_config(head__name="bins"), finished)
+
+
+def test_a_folder_with_foreign_files_is_refused_and_kept(tmp_path):
+  (tmp_path / "thesis.tex").write_text("mine")
+  for overwrite in (False, True):
+    with pytest.raises(errors.UserError, match="holds files but no run"):
+      launch.train(_config(), tmp_path, overwrite)
+  assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+def test_overwrite_deletes_only_what_a_run_writes(tmp_path):
+  options = dict(num_steps=2, checkpoint__every_steps=2)
+  launch.train(_config(**options), tmp_path / "run")
+  (tmp_path / "run" / "notes.txt").write_text("mine")
+  launch.train(_config(seed=5, **options), tmp_path / "run", overwrite=True)
+  assert _summary(tmp_path / "run")["seed"] == 5
+  assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_eval_without_a_run_is_refused(tmp_path):
+  with pytest.raises(errors.UserError, match="not a run folder"):
+    launch.evaluate(_config(), tmp_path / "nothing")
+
+
+def test_a_diverging_run_names_the_step_and_saves_nothing_bad(tmp_path):
+  config = _config(
+    optim__learning_rate=1e30,
+    optim__warmup=0.0,
+    head__name="vector",
+    head__loss="mse",
+  )
+  with pytest.raises(errors.UserError, match="not finite at step [0-9]+"):
+    launch.train(config, tmp_path / "run")
+  for folder in ("latest", "best"):
+    saved = list((tmp_path / "run" / "checkpoints" / folder).iterdir())
+    assert saved == []
+
+
+def test_a_short_training_beats_chance(tmp_path):
+  config = _config(
+    num_steps=150,
+    batch_size=64,
+    eval__every_steps=150,
+    checkpoint__every_steps=150,
+    model__dropout=0.0,
+    eval__num_angles=8,
+    eval__tta="rot90",
+  )
+  launch.train(config, tmp_path / "run")
+  test = _summary(tmp_path / "run")["test"]
+  assert test["mae_deg"] < 30
+  assert test["nll"] < test["chance_nll"] - 0.5
+
+
+def test_restricted_range_and_period_state_their_own_chance(tmp_path):
+  options = dict(num_steps=2, checkpoint__every_steps=2)
+  narrow = _config(angles__range_deg=(-45.0, 45.0), **options)
+  launch.train(narrow, tmp_path / "narrow")
+  test = _summary(tmp_path / "narrow")["test"]
+  assert test["chance_mae_deg"] == pytest.approx(22.5, abs=0.01)
+  assert test["chance_nll"] == pytest.approx(np.log(np.pi / 2))
+  lines = _config(angles__period_deg=180.0, **options)
+  launch.train(lines, tmp_path / "lines")
+  test = _summary(tmp_path / "lines")["test"]
+  assert test["chance_mae_deg"] == pytest.approx(45, abs=0.01)
+  assert test["mae_deg"] <= 90
+  assert jax.device_count() == 4  # the suite runs on several devices
