@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 
 from rotjax.heads import mixture, unimodal
 from tests.heads import reference
@@ -127,8 +128,9 @@ def test_gradient_agrees_with_differences_in_float64(name, evaluate):
     if name == "wrapped_laplace" and d == 0:
       continue  # the tip of |D|
     found = (gradient * normal).sum(-1)
-    scale = np.abs(across) + 3e-7 * exact_r + 2e-4
-    assert (np.abs(found - across) <= 2e-3 * scale + noise).all()
+    # The angle's last digit, at a curvature of up to r^2.
+    tolerance = 2e-3 * np.abs(across) + 3e-7 * exact_r + 5e-6 + noise
+    assert (np.abs(found - across) <= tolerance).all()
 
 
 # d nll / d u at u = 0 is this times (cos theta, sin theta).
@@ -184,24 +186,17 @@ _JITTED = {name: jax.jit(nll) for name, nll in mixture.COMPONENTS.items()}
 
 
 def test_log_bessel_and_its_slope():
-  """Smooth from 0 to 1e6; I1/I0 - 1 itself is lost in float32 past 1e4."""
-  from scipy import special
-
+  """I1/I0 - 1 itself is noise in float32 from 1e4 on; the slope is not."""
   kappa = np.append(np.geomspace(1e-6, 1e6, 400), [0.0, 19.99, 20.01, 88.0])
   kappa = kappa.astype(np.float32)
   value, slope = jax.jit(jax.vmap(jax.value_and_grad(unimodal.log_i0e)))(kappa)
   exact = kappa.astype(np.float64)
   np.testing.assert_allclose(value, np.log(special.i0e(exact)), atol=1e-6)
   ratio = special.i1e(exact) / special.i0e(exact)
-  # 1 - I1/I0 in float64 for large kappa, by its own series.
-  series = 1 / (2 * exact) + 1 / (8 * exact**2) if kappa.min() > 0 else None
-  del series
   np.testing.assert_allclose(slope, ratio - 1, rtol=2e-5)
 
 
 def test_gamma_ratio():
-  from scipy import special
-
   kappa = np.append(np.geomspace(1e-6, 1e6, 100), 0.0).astype(np.float32)
   exact = kappa.astype(np.float64)
   half = special.poch(exact + 0.5, 0.5)  # Gamma(k + 1) / Gamma(k + 1/2)
