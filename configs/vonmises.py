@@ -1,6 +1,7 @@
-r"""The flagship: how far is a handwritten three turned?
+r"""The flagship: a von Mises density over the angle of a handwritten three.
 
 python -m rotjax.main --config configs/vonmises.py
+python -m rotjax.main --config configs/vonmises.py:mnist
 """
 
 from rotjax import config
@@ -9,9 +10,6 @@ from rotjax import config
 def get_config(variant: str = ""):
   return config.make(
     variant,
-    {
-      "head.name": "vonmises",
-      "num_steps": 3000,
-      "optim.learning_rate": 3e-3,
-    },
+    {"head.name": "vonmises", **config.FLAGSHIP},
+    config.FLAGSHIP_VARIANTS,
   )

@@ -160,6 +160,20 @@ def base() -> ml_collections.ConfigDict:
   return config
 
 
+# The protocol that the flagship and its rivals share: only the head differs.
+FLAGSHIP = {
+  "num_steps": 2000,
+  "optim.learning_rate": 3e-3,
+}
+FLAGSHIP_VARIANTS = {
+  "mnist": {
+    "data.name": "mnist",
+    "data.classes": (3,),
+    "num_steps": 12000,
+    "eval.every_steps": 2000,
+  },
+}
+
 # What `config.py:variant` may say, besides a file's own variants.
 VARIANTS = {
   "mnist": {"data.name": "mnist", "data.classes": (3,)},

@@ -54,7 +54,8 @@ def claim(config: Any, workdir: pathlib.Path, overwrite: bool) -> None:
     for name in (*_OURS, *(f.name for f in workdir.glob("seed-*"))):
       path = workdir / name
       shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-  elif file.exists():
+  elif file.exists() and any(workdir.glob("**/checkpoints")):
+    # Without checkpoints a run never began: what it was to be is replaced.
     _check_same(config, file)
   workdir.mkdir(parents=True, exist_ok=True)
   run_folder.write_json(file, config.to_dict())

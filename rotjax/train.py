@@ -113,12 +113,16 @@ def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
   """
   with stopping.on_signals() as stop:
     experiment = Experiment.from_config(config)
+    executor = executors.build(
+      config.executor, experiment.make_step, config.batch_size, len(seeds)
+    )
+    # All that can be wrong with the input is checked: now write.
     runs = [
       run_folder.RunFolder(folder, seed, config.checkpoint.keep)
       for folder, seed in zip(folders, seeds)
     ]
     try:
-      _fit(experiment, runs, stop)
+      _fit(experiment, executor, runs, stop)
       for run in runs:
         _finish(experiment, run, stop)
     finally:
@@ -126,7 +130,7 @@ def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
         run.close()
 
 
-def _fit(experiment, runs, stop):
+def _fit(experiment, executor, runs, stop):
   """The loop: {evaluate, save if due or told to stop, step}.
 
   Whatever is due at a step happens at the top, before the next step: a run
@@ -135,9 +139,6 @@ def _fit(experiment, runs, stop):
   config, num_seeds = experiment.config, len(runs)
   train_split = experiment.dataset.load("train")
   validation = experiment.dataset.load("validation")
-  executor = executors.build(
-    config.executor, experiment.make_step, config.batch_size, num_seeds
-  )
   evaluator = experiment.evaluator(executor.num_devices)
 
   states = [run.restore(experiment.init_state(run.seed)) for run in runs]

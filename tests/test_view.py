@@ -29,11 +29,6 @@ def render(view, image, angles, shifts=None):
   )
 
 
-def keys(n, seed=0):
-  key = jax.random.key(seed)
-  return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
-
-
 # --- The centre -------------------------------------------------------------
 
 
@@ -170,9 +165,15 @@ def test_pixel_range():
 # --- Training views ---------------------------------------------------------
 
 
-def sample(view, images, n, angles=angles_lib.Angles()):  # noqa: B008 (frozen)
-  fn = jax.jit(jax.vmap(lambda key, image: view.sample(key, image, angles)))
-  shown, angle_deg = fn(keys(n), images)
+def sample(view, images, first=0):
+  """A training view of each image, with the key of its index."""
+
+  def one(index, image):
+    key = jax.random.fold_in(jax.random.key(0), index)
+    return view.sample(key, image, angles_lib.Angles())
+
+  index = np.arange(first, first + len(images))
+  shown, angle_deg = jax.jit(jax.vmap(one))(index, images)
   return np.asarray(shown), np.asarray(angle_deg)
 
 
@@ -182,7 +183,7 @@ def test_jitter_moves_the_result_on_its_canvas_within_its_bounds():
   image = np.zeros((29, 29, 1), np.uint8)
   image[14, 14] = 255
   view = view_lib.View(size=29, center="14,14", jitter=1.5, mask="none")
-  shown, angle_deg = sample(view, np.broadcast_to(image, (n, *image.shape)), n)
+  shown, angle_deg = sample(view, np.broadcast_to(image, (n, *image.shape)))
   shown = shown[..., 0].astype(np.float64)
   mass = shown.sum((1, 2))
   offset = np.arange(29) - 14
@@ -204,9 +205,9 @@ def test_a_training_view_is_render_of_the_angle_that_it_states():
   n = 12
   images = noise(n, 28, 28, 1)
   view = view_lib.View(center="14,14", jitter=0.0)
-  shown, angle_deg = sample(view, images, n)
+  shown, angle_deg = sample(view, images)
   assert len(np.unique(angle_deg)) == n
-  expected = [render(view, i, [a])[0] for i, a in zip(images, angle_deg)]
+  expected = jax.jit(jax.vmap(view.render))(images, angle_deg)
   np.testing.assert_allclose(shown, expected, rtol=0, atol=1e-6)
 
 
@@ -215,7 +216,7 @@ def test_training_and_evaluation_are_masked_alike():
   n = 40
   image = np.full((60, 60, 1), 255, np.uint8)
   view = view_lib.View(center="29.5,29.5", jitter=2.0)
-  trained, _ = sample(view, np.broadcast_to(image, (n, *image.shape)), n)
+  trained, _ = sample(view, np.broadcast_to(image, (n, *image.shape)))
   evaluated = render(view, image, np.arange(0, 360, 10.0))
   assert (trained[:, reference.disc((28, 28))] > 0.99).all()
   assert ((trained == 0) == (evaluated[:1] == 0)).all()
@@ -224,12 +225,9 @@ def test_training_and_evaluation_are_masked_alike():
 
 def test_a_training_view_depends_on_its_own_key_only():
   images = noise(12, 28, 28, 1)
-  angles = angles_lib.Angles()
-  fn = jax.jit(jax.vmap(lambda k, i: VIEW.sample(k, i, angles)))
-  k = keys(12)
-  shown, drawn = fn(k, images)
+  shown, drawn = sample(VIEW, images)
   for part in (slice(0, 4), slice(4, 12)):
-    part_shown, part_drawn = fn(k[part], images[part])
+    part_shown, part_drawn = sample(VIEW, images[part], part.start)
     np.testing.assert_array_equal(part_drawn, drawn[part])
     np.testing.assert_allclose(part_shown, shown[part], rtol=0, atol=1e-6)
 
@@ -239,7 +237,7 @@ def test_angle_and_shift_are_drawn_independently():
   image = np.zeros((9, 9, 1), np.uint8)
   image[4, 4] = 255
   view = view_lib.View(size=9, center="4,4", jitter=1.0, mask="none")
-  shown, angle_deg = sample(view, np.broadcast_to(image, (n, 9, 9, 1)), n)
+  shown, angle_deg = sample(view, np.broadcast_to(image, (n, 9, 9, 1)))
   shown = shown[..., 0].astype(np.float64)
   down = (shown.sum(2) @ (np.arange(9) - 4)) / shown.sum((1, 2))
   assert abs(np.corrcoef(down, angle_deg)[0, 1]) < 0.05

@@ -293,7 +293,8 @@ def test_jit_vmap_and_eager_agree():
   angles = np.array([10.0, -200.5, 7777.0], np.float32)
   batched = jax.vmap(warp.rotate)(images, angles)
   compiled = jax.jit(jax.vmap(warp.rotate))(images, angles)
-  one_by_one = [warp.rotate(i, a) for i, a in zip(images, angles)]
+  one = jax.jit(warp.rotate)
+  one_by_one = [one(i, a) for i, a in zip(images, angles)]
   np.testing.assert_allclose(batched, one_by_one, rtol=0, atol=1e-6)
   np.testing.assert_allclose(compiled, one_by_one, rtol=0, atol=1e-6)
   # Angles nested in images, as evaluation does it.

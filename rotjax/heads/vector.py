@@ -28,7 +28,7 @@ def mse(v: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def l1(v: jax.Array, t: jax.Array) -> jax.Array:
-  """|v1 - t1| + |v2 - t2|: not rotation invariant, unlike all the others."""
+  """|v1 - t1| + |v2 - t2|: not rotation invariant, as only `cdl` besides."""
   return jnp.abs(v - t).sum(-1)
 
 

@@ -50,6 +50,7 @@ def images(n, shape, seed=0):
   return np.random.default_rng(seed).random((n, *shape)).astype(np.float32)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def keys(n):
   return jax.random.split(jax.random.key(1), n)
 

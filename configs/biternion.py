@@ -1,0 +1,22 @@
+r"""Biternion: two outputs normalised to a unit vector, cosine loss.
+
+python -m rotjax.main --config configs/biternion.py
+
+Beyer, Hermans, Leibe 2015. Under the flagship's protocol, so that only the
+head differs.
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "head.name": "vector",
+      "head.activation": "normalized",
+      "head.loss": "cosine",
+      **config.FLAGSHIP,
+    },
+    config.FLAGSHIP_VARIANTS,
+  )

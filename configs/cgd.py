@@ -1,0 +1,24 @@
+r"""Circular Gaussian labels: 360 soft bins, Kullback-Leibler, local mean.
+
+python -m rotjax.main --config configs/cgd.py
+
+Xu 2023 by way of Woehrer 2026: labels exp(-D^2 / 2 sigma^2) with sigma = 6
+degrees, decoded by the mean direction around the peak.
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "head.name": "bins",
+      "head.num_bins": 360,
+      "head.loss": "gaussian",
+      "head.width_deg": 6.0,
+      "head.decode": "local_mean",
+      **config.FLAGSHIP,
+    },
+    config.FLAGSHIP_VARIANTS,
+  )

@@ -1,0 +1,37 @@
+r"""The forum post that began it: why do predictions sit on multiples of 45?
+
+python -m rotjax.main --config configs/forum.py
+
+Threes on a 20-degree grid, the Keras MNIST network, two tanh outputs, cosine
+proximity, Adadelta 1.0, pixels left at 0..255. The tanh saturates and the
+predictions collapse. `:scaled` divides the pixels by 255, `:linear` drops the
+tanh; either one alone cures it.
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "num_steps": 400,
+      "model.name": "keras_mnist",
+      "head.name": "vector",
+      "head.activation": "tanh",
+      "head.loss": "cosine",
+      "optim.name": "adadelta",
+      "angles.distribution": "grid",
+      "angles.step_deg": 20.0,
+      "angles.range_deg": (0.0, 360.0),
+      "view.center": "canvas",
+      "view.jitter": 0.0,
+      "view.mask": "none",
+      "view.pixel_range": "raw",
+      "eval.every_steps": 100,
+    },
+    {
+      "scaled": {"view.pixel_range": "unit"},
+      "linear": {"head.activation": "linear"},
+    },
+  )
