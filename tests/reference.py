@@ -137,7 +137,7 @@ def circular_median(sample):
 
 
 def max_pool(x, window, stride, padding):
-  """Maxima over square windows; "SAME" splits its padding, odd one at the end."""
+  """Maxima over square windows; "SAME" puts its odd padding at the end."""
   n, height, width, channels = x.shape
   if padding == "SAME":
     pads = []

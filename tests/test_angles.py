@@ -1,6 +1,7 @@
 """Angles: wrapping, circular averages, and which angles are drawn."""
 
 import dataclasses
+import functools
 import itertools
 import math
 
@@ -239,13 +240,14 @@ def test_hashed_uniform_is_uniform_and_unrelated_to_its_neighbours():
 # --- Drawing ----------------------------------------------------------------
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def draws(a, index):
   """One angle for each index, from a key of its own."""
 
   def one(i):
     return a.draw(jax.random.fold_in(jax.random.key(0), i))
 
-  return jax.jit(jax.vmap(one))(np.asarray(index))
+  return jax.vmap(one)(index)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def draws(a, index):
 )
 def test_uniform_draws_fill_the_range_evenly(low, high, period):
   a = angles.Angles(range_deg=(low, high), period_deg=period)
-  drawn = draws(a, range(20_000))
+  drawn = draws(a, np.arange(20_000))
   assert drawn.dtype == jnp.float32 and drawn.shape == (20_000,)
   drawn = np.asarray(drawn, np.float64)
   assert low <= drawn.min() and drawn.max() < high
@@ -283,7 +285,7 @@ def test_uniform_draws_fill_the_range_evenly(low, high, period):
 def test_discrete_draws_take_each_value_equally_often(options, values):
   a = angles.Angles(**options)
   np.testing.assert_array_equal(a.discrete_deg, values)
-  drawn = draws(a, range(6_000))
+  drawn = draws(a, np.arange(6_000))
   assert drawn.dtype == jnp.float32
   got, counts = np.unique(np.asarray(drawn), return_counts=True)
   np.testing.assert_array_equal(got, np.sort(values))

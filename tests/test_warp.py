@@ -579,7 +579,7 @@ def test_uint8_images_have_a_derivative_in_the_angle():
   def f(image, angle):
     return (w * warp.rotate(image, angle)).sum()
 
-  grad = jax.grad(f, argnums=1)
+  grad = jax.jit(jax.grad(f, argnums=1))
   assert grad(image, 27.0) == pytest.approx(
     float(grad(image.astype(np.float32), 27.0)), rel=1e-6
   )

@@ -121,14 +121,22 @@ def expected_arc(p, theta):
   return (p * arc(np.asarray(theta)[:, None], centers(len(p)))).sum(-1)
 
 
+def expected_arc_of_histogram(p, theta, parts=20):
+  """The same to bins of even density."""
+  offset = (np.arange(parts) + 0.5) / parts - 0.5
+  points = centers(len(p))[:, None] + offset * 2 * np.pi / len(p)
+  distance = arc(np.asarray(theta)[:, None, None], points).mean(-1)
+  return (p * distance).sum(-1)
+
+
 def transport_cost(p, q):
   """Earth mover's distance round the ring, as a linear programme."""
   n = len(p)
   cost = arc(centers(n)[:, None], centers(n)).ravel()
   rows = np.kron(np.eye(n), np.ones(n))
-  columns = np.kron(np.ones(n), np.eye(n))
+  columns = np.kron(np.ones(n), np.eye(n))[:-1]  # the last follows
   result = optimize.linprog(
-    cost, A_eq=np.concatenate([rows, columns]), b_eq=np.concatenate([p, q])
+    cost, A_eq=np.concatenate([rows, columns]), b_eq=np.append(p, q[:-1])
   )
   return result.fun
 

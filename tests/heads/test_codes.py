@@ -349,9 +349,9 @@ def turned(outputs, head, turn):
     shift = 2 * np.pi * np.arange(n) / n
     moved = []
     for k, part in enumerate(parts, 1):
-      mean = part.mean(-1, keepdims=True)
       phasor = (part * np.exp(-1j * shift)).sum(-1, keepdims=True) * 2 / n
-      moved.append(mean + (phasor * np.exp(1j * (k * turn + shift))).real)
+      rest = part - (phasor * np.exp(1j * shift)).real  # no code at all
+      moved.append(rest + (phasor * np.exp(1j * (k * turn + shift))).real)
     return np.concatenate(moved, -1)
   phasors = outputs[:, ::2] + 1j * outputs[:, 1::2]
   phasors = phasors * np.exp(1j * turn * np.arange(1, phasors.shape[1] + 1))
