@@ -137,6 +137,9 @@ def base() -> ml_collections.ConfigDict:
       "every_steps": 500,
       # Angles at which each image is turned.
       "num_angles": 36,
+      # A second test under another interpolator, in its own column: "cubic"
+      # (supersampled), or "own" for none.
+      "warp": "cubic",
       # Test-time averaging: "none", or "rot90" over the four quarter turns.
       "tta": "none",
       # Views in one call: bounds the memory.
@@ -163,7 +166,7 @@ def base() -> ml_collections.ConfigDict:
 # The protocol that the flagship and its rivals share: only the head differs.
 FLAGSHIP = {
   "num_steps": 2000,
-  "optim.learning_rate": 3e-3,
+  "optim.learning_rate": 1e-2,
 }
 FLAGSHIP_VARIANTS = {
   "mnist": {
@@ -322,6 +325,8 @@ def validate(config: ml_collections.ConfigDict) -> None:
       raise errors.UserError(f"{key} = {flat[key]} must be at least {low}")
   if config.dtype not in ("float32", "bfloat16"):
     raise errors.unknown("dtype", config.dtype, ("float32", "bfloat16"))
+  if config.eval.warp not in ("own", "cubic"):
+    raise errors.unknown("eval.warp", config.eval.warp, ("own", "cubic"))
   if config.eval.tta not in ("none", "rot90"):
     raise errors.unknown("eval.tta", config.eval.tta, ("none", "rot90"))
   importlib.import_module("rotjax.executors").check_options(config)

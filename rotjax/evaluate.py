@@ -37,6 +37,7 @@ class Evaluator:
       turned back and averaged as vectors, the densities as probabilities.
     batch_views: views in one call.
     num_devices: the call's images are spread over so many.
+    interpolator: see `view.View.render`.
   """
 
   view: view_lib.View
@@ -47,6 +48,7 @@ class Evaluator:
   tta: str = "none"
   batch_views: int = 2048
   num_devices: int = 1
+  interpolator: str = "own"
 
   def __post_init__(self):
     score = jax.jit(self._score_views)
@@ -54,13 +56,24 @@ class Evaluator:
     object.__setattr__(self, "_score", score)
     object.__setattr__(self, "_answer", jax.jit(answer))
 
-  def _answers(self, params, model_state, images, angle_deg, with_table):
-    """`[n, H, W, C]`, `[n, A]` -> the answers to the n A views, as a dict.
+  def _answers(
+    self, params, model_state, images, angle_deg, uniform, with_table
+  ):
+    """`[n, H, W, C]`, `[n, A]` twice -> the answers to the n A views, a dict.
 
     "theta" the truth and "decoded" `[N]`; where the head states a density
     "log_density" `[N]` at the truth and, asked for, its "table" `[N, G]`.
     """
-    inputs = jax.vmap(jax.vmap(self.view.render, (None, 0)))(images, angle_deg)
+
+    def render(image, angle_deg, uniform):
+      # A first turn, where the view makes two, as little related to the angle
+      # as in training.
+      draw = view_lib.Draw(angle_deg, via_deg=360 * uniform)
+      return self.view.render(image, draw, self.interpolator)
+
+    inputs = jax.vmap(jax.vmap(render, (None, 0, 0)))(
+      images, angle_deg, uniform
+    )
     inputs = inputs.reshape(-1, *inputs.shape[2:])
     theta = self.angles.to_theta(angle_deg).reshape(-1)
     decoded, log_density, table = [], [], []
@@ -97,7 +110,9 @@ class Evaluator:
   ):
     """The same -> decoded theta `[n, A]`, and scores `[n, A]` by prefix."""
     full = calibration is not None
-    answers = self._answers(params, model_state, images, angle_deg, full)
+    answers = self._answers(
+      params, model_state, images, angle_deg, uniform, full
+    )
     theta, decoded = answers.pop("theta"), answers.pop("decoded")
     densities = {}
     if answers:
@@ -116,7 +131,10 @@ class Evaluator:
     return jax.tree.map(lambda x: x.reshape(angle_deg.shape), (decoded, scores))
 
   def _calls(self, split, between_calls):
-    """Yields (rows, images, angles) of each call, padded, with real counts."""
+    """Yields what each call takes: rows, and padded images, angles, numbers.
+
+    The numbers, in [0, 1), are a hash of the view's own, the same in every run.
+    """
     # float32 first: what is applied is what is scored.
     angle_deg = np.float32(
       self.angles.evaluation_deg(split.indices, self.num_angles)
@@ -127,10 +145,14 @@ class Evaluator:
       between_calls()
       stop = min(start + rows, len(split))
       padding = rows - (stop - start)
+      angles = _pad(angle_deg[start:stop], padding)
+      view = start * angles.shape[1] + np.arange(angles.size)
+      uniform = np.float32(angles_lib.hashed_uniform(view))
       yield (
         slice(start, stop),
         _pad(split.images[start:stop], padding),
-        _pad(angle_deg[start:stop], padding),
+        angles,
+        uniform.reshape(angles.shape),
       )
 
   def __call__(
@@ -155,17 +177,10 @@ class Evaluator:
       `[n, A]` predictions.
     """
     parts, applied = [], []
-    for rows, images, angle_deg in self._calls(split, between_calls):
+    for rows, images, angle_deg, uniform in self._calls(split, between_calls):
       count = rows.stop - rows.start
-      view = rows.start * angle_deg.shape[1] + np.arange(angle_deg.size)
-      uniform = angles_lib.hashed_uniform(view).reshape(angle_deg.shape)
       part = self._score(
-        params,
-        model_state,
-        images,
-        angle_deg,
-        np.float32(uniform),
-        calibration,
+        params, model_state, images, angle_deg, uniform, calibration
       )
       parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
       applied.append(angle_deg[:count])
@@ -201,9 +216,9 @@ class Evaluator:
     wanted = min(wanted, len(split))
     split = split.rows(np.arange(wanted) * len(split) // wanted)
     parts = []
-    for rows, images, angle_deg in self._calls(split, between_calls):
+    for rows, images, angle_deg, uniform in self._calls(split, between_calls):
       count = (rows.stop - rows.start) * angle_deg.shape[1]
-      part = self._answer(params, model_state, images, angle_deg)
+      part = self._answer(params, model_state, images, angle_deg, uniform)
       parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
     answers = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     return calibration_lib.fit(answers.pop("decoded"), **answers)

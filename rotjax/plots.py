@@ -9,6 +9,7 @@ import matplotlib.figure
 import numpy as np
 
 from rotjax import metrics
+from rotjax import view as view_lib
 from rotjax.metrics import angular
 
 # Colour-blind safe (Okabe & Ito).
@@ -144,7 +145,11 @@ def gallery(
     [(n, p.error_deg[n].argmin()) for n in best],
   ]
   images = experiment.dataset.load("test").images
-  render = jax.jit(experiment.view.render)
+  render = jax.jit(
+    lambda image, angle_deg: experiment.view.render(
+      image, view_lib.Draw(angle_deg)
+    )
+  )
   figure = _figure(1.25 * columns, 3.5)
   grid = figure.subplots(2, columns, squeeze=False)
   for axes in grid.ravel():

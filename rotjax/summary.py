@@ -59,7 +59,13 @@ def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
   )
 
 
-def write(experiment: Any, run: Any, step: int, p: metrics.Predictions) -> None:
+def write(
+  experiment: Any,
+  run: Any,
+  step: int,
+  p: metrics.Predictions,
+  other: metrics.Predictions | None,
+) -> None:
   """Writes a run's results into its folder; summary.json, the mark of a
   finished run, last.
 
@@ -68,6 +74,7 @@ def write(experiment: Any, run: Any, step: int, p: metrics.Predictions) -> None:
     run: its `RunFolder`.
     step: of the evaluated state.
     p: predictions on the test set.
+    other: the same under another interpolator, where that was asked for.
   """
   config = experiment.config
   save_predictions(run.path / "predictions.npz", p)
@@ -85,8 +92,11 @@ def write(experiment: Any, run: Any, step: int, p: metrics.Predictions) -> None:
     "num_devices": jax.device_count(),
     "versions": versions(),
     "protocol": _protocol(experiment, p),
+    "leaks": experiment.view_leaks(),
     "test": {**result, **chance},
   }
+  if other is not None:
+    summary["test_other_warp"] = metrics.compute(other)
   run_folder.write_json(run.path / "summary.json", summary)
 
 
@@ -130,13 +140,18 @@ def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
   test = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
   spread = {k: float(np.std([r[k] for r in rows], ddof=1)) for k in rows[0]}
   summary = {
-    **{k: first[k] for k in ("config_name", "parameters", "protocol")},
+    **{k: first[k] for k in ("config_name", "parameters", "protocol", "leaks")},
     "seeds": seeds,
     "seconds": round(sum(part["seconds"] for part in parts.values()), 1),
     "versions": first["versions"],
     "test": test,
     "test_sd": spread,
   }
+  if "test_other_warp" in first:
+    others = [part["test_other_warp"] for part in parts.values()]
+    summary["test_other_warp"] = {
+      k: float(np.mean([row[k] for row in others])) for k in others[0]
+    }
   run_folder.write_json(folder / "summary.json", summary)
   return summary
 
@@ -144,23 +159,32 @@ def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
 def table(summary: Mapping[str, Any]) -> str:
   """The table of test metrics beside the chance level, as text."""
   test, spread = summary["test"], summary.get("test_sd", {})
-  lines = [("test", "this run", "chance")]
+  other = summary.get("test_other_warp", {})
+  lines = [("test", "this run", "other warp", "chance")]
   for key, words, form in _ROWS:
     if key not in test:
       continue
     value = form.format(test[key])
     if key in spread:
       value += " ± " + form.format(spread[key])
-    chance = test.get(f"chance_{key}")
-    lines.append((words, value, "" if chance is None else form.format(chance)))
-  widths = [max(len(line[i]) for line in lines) for i in range(3)]
+    beside = [other.get(key), test.get(f"chance_{key}")]
+    shown = ["" if x is None else form.format(x) for x in beside]
+    lines.append((words, value, *shown))
+  if not other:
+    lines = [(*line[:2], line[3]) for line in lines]
+  widths = [max(map(len, column)) for column in zip(*lines)]
   text = [
-    f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}".rstrip()
-    for a, b, c in lines
+    "  "
+    + "  ".join(
+      f"{cell:<{w}}" if i == 0 else f"{cell:>{w}}"
+      for i, (cell, w) in enumerate(zip(line, widths))
+    ).rstrip()
+    for line in lines
   ]
-  text.insert(1, "  " + "-" * (sum(widths) + 4))
+  text.insert(1, "  " + "-" * (sum(widths) + 2 * len(widths) - 2))
+  notes = [f"  leaking view: {leak}" for leak in summary.get("leaks", [])]
   hint = chance_hint(test)
-  return "\n".join(text + ([hint] if hint else []))
+  return "\n".join(text + notes + ([hint] if hint else []))
 
 
 def chance_hint(test: Mapping[str, float]) -> str:

@@ -66,6 +66,11 @@ class Experiment:
     optimizer = config_lib.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
 
+  def view_leaks(self) -> list[str]:
+    """What this view is known to give away, in words."""
+    view = config_lib.build_view(self.config)
+    return view.leaks(self.dataset.center)
+
   def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
     """The pure train step; see `step.make_train_step`."""
     return step_lib.make_train_step(
@@ -84,7 +89,9 @@ class Experiment:
       self.model, self.optimizer, self.config.num_steps, seed
     )
 
-  def evaluator(self, num_devices: int = 1) -> evaluate.Evaluator:
+  def evaluator(
+    self, num_devices: int = 1, interpolator: str = "own"
+  ) -> evaluate.Evaluator:
     """The evaluation that `config.eval` describes."""
     options = self.config.eval
     return evaluate.Evaluator(
@@ -96,6 +103,7 @@ class Experiment:
       options.tta,
       options.batch_views,
       num_devices,
+      interpolator,
     )
 
 
@@ -113,6 +121,8 @@ def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
   """
   with stopping.on_signals() as stop:
     experiment = Experiment.from_config(config)
+    for leak in experiment.view_leaks():
+      _log.warning("leaking view: %s", leak)
     executor = executors.build(
       config.executor, experiment.make_step, config.batch_size, len(seeds)
     )
@@ -297,7 +307,11 @@ def _finish(experiment, run, stop):
   run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
   test = experiment.dataset.load("test")
   predictions = evaluator(*network, test, fitted, stop.check)
-  summary.write(experiment, run, int(best.step), predictions)
+  other = None
+  if experiment.config.eval.warp != "own":
+    evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
+    other = evaluator(*network, test, fitted, stop.check)
+  summary.write(experiment, run, int(best.step), predictions, other)
 
 
 def evaluate_best(config: Any, seed: int, folder: pathlib.Path) -> None:

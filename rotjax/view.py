@@ -3,17 +3,43 @@
 One single-image function, vmapped: draw an angle and a sub-pixel shift, turn
 the source about the dataset's centre in one bilinear pass, mask with a disc,
 scale the pixels. Training and evaluation go through the same `render`.
+
+The policies of other tools are here to be compared with; `leaks` names what
+each of them lets a network read in place of the content.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rotjax import angles as angles_lib
-from rotjax import errors, warp
+from rotjax import cubic, errors, warp
 
 _PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
+_CHOICES = {
+  "mask": ("disc", "none"),
+  "crop": ("none", "circle", "inscribed", "expand"),
+  "passes": ("single", "double", "supersample"),
+  "pixel_range": tuple(_PIXEL_RANGES),
+}
+# Samples along each side of a pixel where passes = "supersample".
+_SUPERSAMPLE = 3
+
+
+class Draw(NamedTuple):
+  """The random numbers of one view.
+
+  Attributes:
+    angle_deg: the angle to be told.
+    shift: `[2]` (down, right), pixels.
+    via_deg: the first of two turns where passes = "double".
+  """
+
+  angle_deg: jax.Array
+  shift: jax.Array | tuple[float, float] = (0.0, 0.0)
+  via_deg: jax.Array | float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,14 +47,23 @@ class View:
   """How a source image becomes the network's input.
 
   Attributes:
-    size: side of the square canvas, pixels; the scale is always 1:1.
+    size: side of the square canvas, pixels; the scale is 1:1 unless `crop`
+      changes it.
     center: what is turned about and lands on the canvas's centre: "dataset"
       (where the dataset says its objects sit; MNIST: 14,14), "canvas" (the
-      source's own middle) or explicit source pixels "y,x".
+      source's own middle), "centroid" (of each image's brightness) or explicit
+      source pixels "y,x".
     jitter: training images are shifted by up to this many pixels each way,
       uniformly, after the turn.
     mask: "disc" blackens what lies outside the canvas's largest disc, which
       is the same for every angle; "none".
+    crop: "none"; "circle" insists that the source is so large that the disc
+      never sees its border; "inscribed", the largest upright square of the
+      turned source, and "expand", the whole of it, both resized to the canvas
+      as other tools do: their zoom tells the angle modulo 90 degrees.
+    passes: "single"; "double" turns by a random angle first and by the
+      rest then, so that the blur does not depend on the angle; "supersample"
+      averages 3 x 3 samples a pixel.
     pixel_range: "unit" divides by 255, "raw" leaves 0..255.
   """
 
@@ -36,13 +71,15 @@ class View:
   center: str = "dataset"
   jitter: float = 1.0
   mask: str = "disc"
+  crop: str = "none"
+  passes: str = "single"
   pixel_range: str = "unit"
 
   def __post_init__(self):
-    if self.mask not in ("disc", "none"):
-      raise errors.unknown("view.mask", self.mask, ("disc", "none"))
-    if self.pixel_range not in _PIXEL_RANGES:
-      raise errors.unknown("view.pixel_range", self.pixel_range, _PIXEL_RANGES)
+    for field, valid in _CHOICES.items():
+      value = getattr(self, field)
+      if value not in valid:
+        raise errors.unknown(f"view.{field}", value, valid)
     if self.size < 1:
       raise errors.UserError(f"view.size = {self.size} must be positive")
     if not 0 <= self.jitter <= self.size / 2:
@@ -50,7 +87,12 @@ class View:
         f"view.jitter = {self.jitter} is not between 0 and half of"
         f" view.size = {self.size}"
       )
-    if self.center not in ("dataset", "canvas"):
+    if self.crop in ("inscribed", "expand") and self.passes != "single":
+      raise errors.UserError(
+        f'view.crop = "{self.crop}" is made in one pass: view.passes ='
+        f' "{self.passes}" does not go with it'
+      )
+    if self.center not in ("dataset", "canvas", "centroid"):
       self._explicit_center()
 
   def _explicit_center(self) -> tuple[float, float]:
@@ -58,8 +100,8 @@ class View:
       y, x = (float(part) for part in self.center.strip("() ").split(","))
     except ValueError:
       raise errors.UserError(
-        f"view.center = {self.center!r}: use 'dataset', 'canvas' or source"
-        " pixels such as '14,14'"
+        f"view.center = {self.center!r}: use 'dataset', 'canvas', 'centroid'"
+        " or source pixels such as '14,14'"
       ) from None
     return y, x
 
@@ -75,41 +117,142 @@ class View:
       source_size: height and width of the source images.
 
     Returns:
-      A view whose `center` is explicit.
+      A view whose `center` is explicit, or "centroid".
+
+    Raises:
+      UserError: a centre outside the source, or a source too small for
+        crop = "circle".
     """
     middle = tuple((side - 1) / 2 for side in source_size)
-    if self.center == "dataset":
-      y, x = dataset_center or middle
-    elif self.center == "canvas":
-      y, x = middle
+    if self.center == "centroid":
+      (y, x), resolved = middle, self
     else:
-      y, x = self._explicit_center()
-    return dataclasses.replace(self, center=f"{y},{x}")
+      known = {"dataset": dataset_center or middle, "canvas": middle}
+      y, x = known.get(self.center) or self._explicit_center()
+      resolved = dataclasses.replace(self, center=f"{y},{x}")
+    room = min(y, x, source_size[0] - 1 - y, source_size[1] - 1 - x)
+    if room < 0:
+      raise errors.UserError(
+        f"view.center = {self.center!r} lies outside the source of"
+        f" {source_size[0]} x {source_size[1]} pixels"
+      )
+    reach = self.size / 2 + self.jitter
+    if self.crop == "circle" and room < reach:
+      raise errors.UserError(
+        f'view.crop = "circle" needs {reach:g} source pixels on each side of'
+        f" the centre and there are {room:g}: lower view.size to at most"
+        f" {int(2 * (room - self.jitter))}, or use larger images"
+      )
+    return resolved
+
+  def leaks(self, dataset_center: tuple[float, float] | None) -> list[str]:
+    """What the network can read in place of the content, in words.
+
+    Args:
+      dataset_center: the dataset's own centre; None where it is the middle.
+
+    Returns:
+      One line each; empty for a view without a known leak.
+    """
+    found = []
+    if self.center == "canvas" and dataset_center is not None:
+      found.append(
+        "view.center=canvas turns about a point that is not the objects'"
+        " centre: their offset tells the full angle"
+      )
+    if self.crop in ("inscribed", "expand"):
+      found.append(
+        f"view.crop={self.crop} zooms with the angle: tells it modulo 90"
+      )
+    if self.mask == "none" and self.crop == "none":
+      found.append(
+        "view.mask=none shows the source's corners: where they are not black"
+        " they tell the angle modulo 90"
+      )
+    return found
+
+  def _centroid(self, image):
+    """Brightness centroid (y, x) of `[H, W, C]`; the middle if all is black."""
+    ink = image.astype(jnp.float32).sum(-1)
+    total = ink.sum()
+    moments = [
+      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis])).sum() for axis in (0, 1)
+    ]
+    middle = [(side - 1) / 2 for side in ink.shape]
+    # Rounded so that no fusion can see another number (see warp).
+    return jnp.stack(
+      [
+        jnp.round(jnp.where(total > 0, m / jnp.maximum(total, 1), c) * 64) / 64
+        for m, c in zip(moments, middle)
+      ]
+    )
+
+  def _scale(self, image, angle_deg):
+    """Source pixels in a canvas pixel, and its static bound."""
+    if self.crop in ("none", "circle"):
+      return 1.0, 1.0
+    cosine, sine = warp.unit_vector(angle_deg)
+    growth = jnp.abs(cosine) + jnp.abs(sine)
+    side = min(image.shape[:2]) / self.size
+    if self.crop == "inscribed":
+      return side / growth, side
+    return side * growth, side * 2**0.5
+
+  def _turn(self, image, draw, center):
+    canvas = (self.size, self.size)
+    if self.passes == "double":
+      # The canvas between the passes holds the whole source at any angle.
+      side = sum(image.shape[:2]) + 2
+      first = warp.rotate(image, draw.via_deg, center=center, size=(side, side))
+      rest = draw.angle_deg - draw.via_deg
+      return warp.rotate(first, rest, size=canvas, shift=draw.shift)
+    scale, max_scale = self._scale(image, draw.angle_deg)
+    s = _SUPERSAMPLE if self.passes == "supersample" else 1
+    fine = warp.rotate(
+      image,
+      draw.angle_deg,
+      center=center,
+      size=(s * self.size, s * self.size),
+      shift=s * jnp.asarray(draw.shift),
+      scale=scale / s,
+      max_scale=max_scale / s,
+    )
+    if s == 1:
+      return fine
+    return fine.reshape(self.size, s, self.size, s, -1).mean((1, 3))
 
   def render(
-    self,
-    image: jax.Array,
-    angle_deg: jax.Array,
-    shift: jax.Array | tuple[float, float] = (0.0, 0.0),
+    self, image: jax.Array, draw: Draw, interpolator: str = "own"
   ) -> jax.Array:
-    """What the network sees of one image turned by an angle.
+    """What the network sees of one image.
 
     Args:
       image: `[H, W, C]` uint8 source.
-      angle_deg: scalar, counter-clockwise.
-      shift: `[2]` (down, right), pixels.
+      draw: the angle and the other random numbers.
+      interpolator: "own", this view's passes, or "cubic", another and better
+        one, to judge a network on images that its own warp did not make.
 
     Returns:
       `[size, size, C]` float32.
     """
     canvas = (self.size, self.size)
-    turned = warp.rotate(
-      image,
-      angle_deg,
-      center=self._explicit_center(),
-      size=canvas,
-      shift=shift,
-    )
+    if self.center == "centroid":
+      center = self._centroid(image)
+    else:
+      center = self._explicit_center()
+    if interpolator == "cubic":
+      scale, max_scale = self._scale(image, draw.angle_deg)
+      turned = cubic.rotate(
+        image,
+        draw.angle_deg,
+        center=center,
+        size=canvas,
+        scale=scale,
+        max_scale=max_scale,
+      )
+      turned = jnp.clip(turned, 0.0, 255.0)  # cubic samples overshoot
+    else:
+      turned = self._turn(image, draw, center)
     turned *= _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
       turned = jnp.where(warp.disc(canvas)[..., None], turned, 0.0)
@@ -118,7 +261,7 @@ class View:
   def sample(
     self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
   ) -> tuple[jax.Array, jax.Array]:
-    """One training view: draws the angle and the shift, and renders.
+    """One training view: draws its random numbers and renders.
 
     Args:
       key: typed PRNG key of this example and step.
@@ -128,9 +271,12 @@ class View:
     Returns:
       `[size, size, C]` float32 and the angle in degrees.
     """
-    angle_key, shift_key = jax.random.split(key)
-    angle_deg = angles.draw(angle_key)
-    shift = jax.random.uniform(
-      shift_key, (2,), minval=-self.jitter, maxval=self.jitter
+    angle_key, shift_key, via_key = jax.random.split(key, 3)
+    draw = Draw(
+      angles.draw(angle_key),
+      jax.random.uniform(
+        shift_key, (2,), minval=-self.jitter, maxval=self.jitter
+      ),
+      jax.random.uniform(via_key, (), minval=0.0, maxval=360.0),
     )
-    return self.render(image, angle_deg, shift), angle_deg
+    return self.render(image, draw), draw.angle_deg

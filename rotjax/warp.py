@@ -20,6 +20,7 @@ stated by hand, as a JVP; it serves forward and reverse mode alike.
 
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 from jax import lax
@@ -47,34 +48,56 @@ def unit_vector(angle_deg: jax.Array) -> tuple[jax.Array, jax.Array]:
   return cosine, sine
 
 
-def _source_coordinates(angle_deg, shift, center, size):
+class Placement(NamedTuple):
+  """Where the source lies on the canvas; differentiable numbers.
+
+  Attributes:
+    angle_deg: counter-clockwise turn.
+    shift: `[2]` (down, right) on the canvas, in its pixels.
+    center: `[2]` (y, x) in source pixels that lands on the canvas's centre.
+    scale: source pixels in one canvas pixel; 2 shrinks the image to a half.
+  """
+
+  angle_deg: jax.Array
+  shift: jax.Array
+  center: jax.Array
+  scale: jax.Array
+
+
+def _source_coordinates(placement, size):
   """Source (y, x), each float `[H, W]`: the definition, and its derivative."""
-  cosine, sine = unit_vector(angle_deg)
-  v = jnp.arange(size[0])[:, None] - (size[0] - 1) / 2 - shift[0]
-  u = jnp.arange(size[1])[None, :] - (size[1] - 1) / 2 - shift[1]
-  return sine * u + cosine * v + center[0], cosine * u - sine * v + center[1]
+  cosine, sine = unit_vector(placement.angle_deg)
+  cosine, sine = cosine * placement.scale, sine * placement.scale
+  v = jnp.arange(size[0])[:, None] - (size[0] - 1) / 2 - placement.shift[0]
+  u = jnp.arange(size[1])[None, :] - (size[1] - 1) / 2 - placement.shift[1]
+  y = sine * u + cosine * v + placement.center[0]
+  return y, cosine * u - sine * v + placement.center[1]
 
 
-def _fraction_bits(source, size):
+def fraction_bits(
+  source: tuple[int, int], size: tuple[int, int], max_scale: float
+) -> int:
   """Bits behind the point that leave no coordinate outside an int32."""
-  reach = math.hypot(*size) + max(source) + max(size) / 2
+  reach = max_scale * (math.hypot(*size) + max(size) / 2) + max(source)
   return int(math.floor(math.log2((2**31 - 1) / reach)))
 
 
-def _fixed_source_coordinates(angle_deg, shift, center, size, bits):
-  """The same coordinates as int32 with `bits` fractional bits.
+def fixed_coordinates(
+  placement: Placement, size: tuple[int, int], bits: int
+) -> tuple[jax.Array, jax.Array]:
+  """Source (y, x), each int32 `[H, W]` with `bits` fractional bits.
 
   Every float below is only scaled by a power of two and rounded once, which
   no fusion can do differently; sums and products are integer.
   """
   cosine, sine = (
-    jnp.round(t * 2.0 ** (bits - 1)).astype(jnp.int32)  # per half pixel
-    for t in unit_vector(angle_deg)
+    jnp.round(t * placement.scale * 2.0 ** (bits - 1)).astype(jnp.int32)
+    for t in unit_vector(placement.angle_deg)  # per half pixel
   )
   limit = jnp.asarray(size) / 2
-  shift = jnp.round(jnp.clip(shift, -limit, limit) * 2.0**_SHIFT_BITS)
+  shift = jnp.round(jnp.clip(placement.shift, -limit, limit) * 2.0**_SHIFT_BITS)
   ty, tx = shift.astype(jnp.int32)
-  cy, cx = jnp.round(center * 2.0**bits).astype(jnp.int32)
+  cy, cx = jnp.round(placement.center * 2.0**bits).astype(jnp.int32)
 
   def times(factor, t):
     # 2 * factor * t / 2^16 within 32 bits: whole pixels, then the fraction
@@ -91,7 +114,7 @@ def _fixed_source_coordinates(angle_deg, shift, center, size, bits):
   return sine * u2 + cosine * v2 + y0, cosine * u2 - sine * v2 + x0
 
 
-def _border(index, length, mode):
+def border_index(index: jax.Array, length: int, mode: str) -> jax.Array:
   """Maps an out-of-range index into the image (clipped for "constant")."""
   if mode == "reflect":  # d c b a | a b c d | d c b a
     index = jnp.mod(index, 2 * length)
@@ -99,7 +122,7 @@ def _border(index, length, mode):
   return jnp.clip(index, 0, length - 1)
 
 
-def _gather(pixels, index):
+def gather_pixels(pixels: jax.Array, index: jax.Array) -> jax.Array:
   """`pixels[index]` for `[N, C]` and in-range `[H, W]`: `[H, W, C]` float32."""
   numbers = lax.GatherDimensionNumbers(
     offset_dims=(2,), collapsed_slice_dims=(0,), start_index_map=(0,)
@@ -114,7 +137,7 @@ def _gather(pixels, index):
   return taken.astype(jnp.float32)
 
 
-def _taps(image, angle_deg, shift, center, size, mode, fill):
+def _taps(image, placement, size, max_scale, mode, fill):
   """What the interpolation sums, and what its derivative sums.
 
   Returns:
@@ -123,8 +146,8 @@ def _taps(image, angle_deg, shift, center, size, mode, fill):
     derivatives, all zero outside the image in mode "constant".
   """
   height, width, channels = image.shape
-  bits = _fraction_bits((height, width), size)
-  y, x = _fixed_source_coordinates(angle_deg, shift, center, size, bits)
+  bits = fraction_bits((height, width), size, max_scale)
+  y, x = fixed_coordinates(placement, size, bits)
   pixels = image.reshape(height * width, channels)
 
   def axis(coordinate, length):
@@ -136,13 +159,13 @@ def _taps(image, angle_deg, shift, center, size, mode, fill):
       inside = [i.astype(jnp.uint32) < length for i in ends]
       weights = [jnp.where(m, w, 0.0) for m, w in zip(inside, weights)]
       slopes = [jnp.where(m, s, 0.0)[..., None] for m, s in zip(inside, slopes)]
-    index = [_border(i, length, mode) for i in ends]
+    index = [border_index(i, length, mode) for i in ends]
     return index, [w[..., None] for w in weights], slopes
 
   (y0, y1), weights_y, slopes_y = axis(y, height)
   (x0, x1), weights_x, slopes_x = axis(x, width)
   taps = [
-    _gather(pixels, row * width + column)
+    gather_pixels(pixels, row * width + column)
     for row, column in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))
   ]
   if fill != 0:
@@ -156,26 +179,25 @@ def _combine(taps, along_y, along_x):
   return along_y[0] * top + along_y[1] * bottom
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4, 5, 6))
-def _rotate(image, angle_deg, shift, center, size, mode, fill):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5))
+def _rotate(image, placement, size, max_scale, mode, fill):
   taps, weights_y, _, weights_x, _ = _taps(
-    image, angle_deg, shift, center, size, mode, fill
+    image, placement, size, max_scale, mode, fill
   )
   out = _combine(taps, weights_y, weights_x)
   return out + fill if fill != 0 else out
 
 
 @_rotate.defjvp
-def _rotate_jvp(size, mode, fill, primals, tangents):
-  image, angle_deg, shift, center = primals
-  image_dot, *coordinate_dot = tangents
+def _rotate_jvp(size, max_scale, mode, fill, primals, tangents):
+  (image, placement), (image_dot, placement_dot) = primals, tangents
   taps, weights_y, slopes_y, weights_x, slopes_x = _taps(
-    image, angle_deg, shift, center, size, mode, fill
+    image, placement, size, max_scale, mode, fill
   )
   _, (y_dot, x_dot) = jax.jvp(
     functools.partial(_source_coordinates, size=size),
-    (angle_deg, shift, center),
-    tuple(coordinate_dot),
+    (placement,),
+    (placement_dot,),
   )
   out = _combine(taps, weights_y, weights_x)
   out_dot = (
@@ -184,7 +206,7 @@ def _rotate_jvp(size, mode, fill, primals, tangents):
   )
   if jnp.issubdtype(image.dtype, jnp.floating):  # uint8 has no tangent
     # Linear in the image, whose fill has no tangent.
-    out_dot += _rotate(image_dot, angle_deg, shift, center, size, mode, 0.0)
+    out_dot += _rotate(image_dot, placement, size, max_scale, mode, 0.0)
   return out + fill if fill != 0 else out, out_dot
 
 
@@ -195,6 +217,8 @@ def rotate(
   center: tuple[float, float] | jax.Array | None = None,
   size: tuple[int, int] | None = None,
   shift: tuple[float, float] | jax.Array = (0.0, 0.0),
+  scale: float | jax.Array = 1.0,
+  max_scale: float = 1.0,
   mode: str = "constant",
   fill: float = 0.0,
 ) -> jax.Array:
@@ -208,6 +232,10 @@ def rotate(
     size: `(height, width)` of the output canvas; the image's own when None.
     shift: `(down, right)` of the result on its canvas, output pixels; clipped
       to half the canvas.
+    scale: source pixels in one canvas pixel; 2 shrinks the image to a half
+      (without antialiasing).
+    max_scale: a static bound on `scale`, which is clipped to it: the further
+      the coordinates reach, the fewer bits their fractions have.
     mode: beyond the border "constant" (`fill`), "edge" (nearest pixel) or
       "reflect" (d c b a | a b c d | d c b a); SciPy's grid-constant, nearest
       and reflect.
@@ -215,7 +243,7 @@ def rotate(
 
   Returns:
     `[height, width, C]` float32 in the image's units. Differentiable in
-    `image` (when floating), `angle_deg`, `shift` and `center`.
+    `image` (when floating), `angle_deg`, `shift`, `center` and `scale`.
 
   Raises:
     UserError: an unknown `mode`, or an image that is not `[H, W, C]`.
@@ -227,17 +255,33 @@ def rotate(
       f"rotate takes one image [H, W, C], got shape {image.shape}: use"
       " jax.vmap for a batch"
     )
-  height, width, _ = image.shape
-  if center is None:
-    center = ((height - 1) / 2, (width - 1) / 2)
+  size = tuple(size) if size is not None else image.shape[:2]
   return _rotate(
     image,
+    place(image.shape, angle_deg, center, shift, scale, max_scale),
+    size,
+    max_scale,
+    mode,
+    fill,
+  )
+
+
+def place(
+  image_shape: tuple[int, ...],
+  angle_deg: jax.typing.ArrayLike,
+  center: tuple[float, float] | jax.Array | None,
+  shift: tuple[float, float] | jax.Array,
+  scale: jax.typing.ArrayLike,
+  max_scale: float,
+) -> Placement:
+  """The arguments of `rotate` as float32, its defaults filled in."""
+  if center is None:
+    center = ((image_shape[0] - 1) / 2, (image_shape[1] - 1) / 2)
+  return Placement(
     jnp.asarray(angle_deg, jnp.float32),
     jnp.asarray(shift, jnp.float32),
     jnp.asarray(center, jnp.float32),
-    tuple(size) if size is not None else (height, width),
-    mode,
-    fill,
+    jnp.minimum(jnp.asarray(scale, jnp.float32), max_scale),
   )
 
 

@@ -17,14 +17,16 @@ _SCIPY_MODES = {
 }
 
 
-def source_coordinates(angle_deg, shape, size, center=None, shift=(0, 0)):
+def source_coordinates(
+  angle_deg, shape, size, center=None, shift=(0, 0), scale=1.0
+):
   """Where each output pixel looks: float64 `(y, x)`, each `[H, W]`."""
   if center is None:
     center = ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
   a = math.radians(math.fmod(angle_deg, 360))
   rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float64)
-  v = rows - (size[0] - 1) / 2 - shift[0]
-  u = columns - (size[1] - 1) / 2 - shift[1]
+  v = scale * (rows - (size[0] - 1) / 2 - shift[0])
+  u = scale * (columns - (size[1] - 1) / 2 - shift[1])
   x = math.cos(a) * u - math.sin(a) * v + center[1]
   y = math.sin(a) * u + math.cos(a) * v + center[0]
   return y, x
@@ -37,13 +39,14 @@ def rotate(
   center=None,
   size=None,
   shift=(0, 0),
+  scale=1.0,
   mode="constant",
   fill=0.0,
 ):
   """The warp through SciPy's interpolation, float64 `[H, W, C]`."""
   image = np.asarray(image, np.float64)
   size = size or image.shape[:2]
-  yx = source_coordinates(angle_deg, image.shape, size, center, shift)
+  yx = source_coordinates(angle_deg, image.shape, size, center, shift, scale)
   channels = [
     scipy.ndimage.map_coordinates(
       channel, yx, order=1, mode=_SCIPY_MODES[mode], cval=fill

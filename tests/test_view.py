@@ -1,6 +1,7 @@
 """The view: its centre, its controls, and what it gives away."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +20,31 @@ def noise(*shape, seed=0):
   return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
-def render(view, image, angles, shifts=None):
-  """One image at many angles, compiled."""
-  if shifts is None:
-    shifts = np.zeros((len(angles), 2), np.float32)
-  fn = jax.vmap(view.render, in_axes=(None, 0, 0))
-  return np.asarray(
-    jax.jit(fn)(image, jnp.asarray(angles, jnp.float32), shifts)
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _render(view, images, draws, interpolator):
+  return jax.vmap(
+    functools.partial(view.render, interpolator=interpolator),
+    in_axes=(0 if images.ndim == 4 else None, 0),
+  )(images, draws)
+
+
+def render(view, images, angles, shifts=0.0, vias=0.0, interpolator="own"):
+  """One image, or one for each angle, at many angles; compiled."""
+  n = len(angles)
+  draws = view_lib.Draw(
+    np.asarray(angles, np.float32),
+    np.broadcast_to(np.float32(shifts), (n, 2)),
+    np.broadcast_to(np.float32(vias), n),
   )
+  return np.asarray(_render(view, images, draws, interpolator))
+
+
+def centroid_offset(shown):
+  """Where the ink's centre of mass lies from the canvas's: down, right."""
+  ink = shown.astype(np.float64).sum(-1)
+  offset = np.arange(ink.shape[-1]) - (ink.shape[-1] - 1) / 2
+  mass = ink.sum((1, 2))
+  return ink.sum(2) @ offset / mass, ink.sum(1) @ offset / mass
 
 
 # --- The centre -------------------------------------------------------------
@@ -43,7 +61,8 @@ def render(view, image, angles, shifts=None):
     ("canvas", (14.0, 14.0), (27, 64), "13.0,31.5"),
     ("5,6.25", (14.0, 14.0), (28, 28), "5.0,6.25"),
     (" (5, 6.25) ", None, (28, 28), "5.0,6.25"),
-    ("-1,30", None, (28, 28), "-1.0,30.0"),
+    ("0,27", None, (28, 28), "0.0,27.0"),
+    ("centroid", (14.0, 14.0), (28, 28), "centroid"),
   ],
 )
 def test_the_center_in_source_pixels(center, dataset, size, expected):
@@ -51,7 +70,7 @@ def test_the_center_in_source_pixels(center, dataset, size, expected):
   resolved = view.resolve(dataset, size)
   assert resolved == dataclasses.replace(view, center=expected)
   # Resolving again changes nothing, whatever the dataset says now.
-  assert resolved.resolve((1.0, 2.0), (9, 9)) == resolved
+  assert resolved.resolve((1.0, 2.0), size) == resolved
 
 
 @pytest.mark.parametrize(
@@ -67,7 +86,15 @@ def test_a_center_that_is_none_is_refused(center):
 @pytest.mark.parametrize("center", ("nan,14", "inf,0"))
 def test_a_center_that_is_no_number_is_refused(center):
   with pytest.raises(errors.UserError, match="view.center"):
-    view_lib.View(center=center)
+    view_lib.View(center=center).resolve(None, (28, 28))
+
+
+@pytest.mark.parametrize("center", ("-1,14", "14,28", "140,140"))
+def test_a_center_outside_the_source_is_refused(center):
+  with pytest.raises(errors.UserError) as caught:
+    view_lib.View(center=center).resolve(None, (28, 28))
+  for word in ("view.center", "outside", "28 x 28"):
+    assert word in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +102,15 @@ def test_a_center_that_is_no_number_is_refused(center):
   [
     (dict(mask="disk"), ("view.mask", "disk", "did you mean 'disc'")),
     (dict(pixel_range="255"), ("view.pixel_range", "raw", "unit")),
+    (
+      dict(crop="round"),
+      ("view.crop", "none", "circle", "inscribed", "expand"),
+    ),
+    (dict(passes="triple"), ("view.passes", "single", "double")),
+    (
+      dict(crop="expand", passes="double"),
+      ("view.crop", "expand", "view.passes", "double"),
+    ),
     (dict(size=0), ("view.size", "0", "positive")),
     (dict(jitter=-0.5), ("view.jitter", "-0.5")),
     (dict(size=10, jitter=5.5), ("view.jitter", "5.5", "view.size = 10")),
@@ -129,7 +165,7 @@ def test_a_view_is_the_oracles_warp_scaled_and_masked():
   view = view_lib.View(size=24, center="11,15.5")
   image = noise(28, 30, 3)
   shift = np.array([[1.5, -2.25]], np.float32)
-  got = render(view, image, [73.0], shift)[0]
+  got = render(view, image, [73.0], shift[0])[0]
   assert got.shape == (24, 24, 3) and got.dtype == np.float32
   expected = reference.rotate(
     image, 73.0, center=(11, 15.5), size=(24, 24), shift=shift[0]
@@ -162,18 +198,211 @@ def test_pixel_range():
   np.testing.assert_allclose(unit, raw / 255, rtol=1e-6)
 
 
+# --- Other policies ---------------------------------------------------------
+
+
+def test_the_centroid_is_each_images_own_and_lands_on_the_middle():
+  image = np.zeros((30, 34, 3), np.uint8)
+  image[5:9, 20:27] = (90, 180, 30)
+  view = view_lib.View(size=25, center="centroid", mask="none")
+  view = view.resolve((1.0, 2.0), image.shape[:2])
+  shown = render(view, image, np.arange(0, 360, 24.0))
+  np.testing.assert_allclose(centroid_offset(shown), 0, atol=1e-3)
+  assert (shown.sum((1, 2, 3)) > 20).all()
+  # Nothing to centre: a black image stays one, without a division by zero.
+  black = render(view, np.zeros_like(image), [0.0, 77.0])
+  np.testing.assert_array_equal(black, 0)
+
+
+def test_supersampling_averages_nine_samples_a_pixel():
+  view = view_lib.View(
+    size=20, center="14,12.5", passes="supersample", mask="none"
+  )
+  image = noise(30, 28, 2)
+  shift = (1.5, -0.25)
+  got = render(view, image, [0.0, 131.0], shift)
+  for shown, angle in zip(got, (0.0, 131.0)):
+    total = np.zeros((20, 20, 2))
+    for down in (-1 / 3, 0, 1 / 3):
+      for right in (-1 / 3, 0, 1 / 3):
+        # A sample further down is the whole result moved up.
+        total += reference.rotate(
+          image,
+          angle,
+          center=(14, 12.5),
+          size=(20, 20),
+          shift=(shift[0] - down, shift[1] - right),
+        )
+    np.testing.assert_allclose(shown, total / 9 / 255, rtol=0, atol=2e-5)
+
+
+def test_a_double_pass_is_two_turns_one_after_the_other():
+  view = view_lib.View(size=24, center="14,13", passes="double", mask="none")
+  image = noise(28, 26, 1)
+  angles, vias, shift = [70.0, -20.0, 200.0], [10.0, 359.0, 123.0], (0.5, -1.0)
+  got = render(view, image, angles, shift, vias)
+  for shown, angle, via in zip(got, angles, vias):
+    # A canvas of even side, as the view's own: where between pixels the
+    # centre lies decides how much the first pass blurs.
+    first = reference.rotate(image, via, center=(14, 13), size=(56, 56))
+    expected = reference.rotate(first, angle - via, size=(24, 24), shift=shift)
+    np.testing.assert_allclose(shown, expected / 255, rtol=0, atol=3e-5)
+
+
+@pytest.mark.parametrize("place", (None, (3.0, 3.0)))
+def test_a_double_pass_loses_nothing_that_a_single_one_shows(place):
+  image = np.zeros((28, 28, 1), np.uint8)
+  image[24:, 24:] = 255
+  ink = {}
+  for passes in ("single", "double"):
+    view = view_lib.View(size=70, passes=passes, mask="none")
+    view = view.resolve(place, (28, 28))
+    shown = render(view, image, np.full(12, 180.0), 0.0, np.arange(0, 360, 30))
+    ink[passes] = shown.sum((1, 2, 3))
+  np.testing.assert_allclose(ink["double"], ink["single"], rtol=0.02)
+
+
+def test_a_double_pass_blurs_all_angles_nearly_alike():
+  # A single pass leaves multiples of 90 sharp, which betrays them.
+  image = noise(40, 40, 1)
+  vias = np.random.default_rng(0).uniform(0, 360, 100)
+
+  def sharpness(passes, angle):
+    view = view_lib.View(size=20, center="19.5,19.5", passes=passes)
+    shown = render(view, image, np.full(100, angle), 0.0, vias)
+    return np.abs(np.diff(shown[:, 5:15, 5:15], axis=2)).mean()
+
+  assert sharpness("single", 90.0) > 1.7 * sharpness("single", 45.0)
+  assert sharpness("double", 90.0) < 1.3 * sharpness("double", 45.0)
+
+
+ALL_ANGLES = np.arange(0, 360, 1.0)
+
+
+@pytest.mark.parametrize("side", (28, 64))
+def test_the_inscribed_crop_shows_the_largest_square_within(side):
+  white = np.full((side, side, 1), 255, np.uint8)
+  view = view_lib.View(center="canvas", crop="inscribed", mask="none")
+  view = view.resolve(None, white.shape[:2])
+  np.testing.assert_allclose(render(view, white, ALL_ANGLES), 1, atol=1e-5)
+  # The largest: at 45 degrees the square's side is 1 / sqrt(2) of the source's.
+  image = noise(side, side, 1)
+  expected = reference.rotate(
+    image, 45.0, size=(28, 28), scale=side / 28 / np.sqrt(2)
+  )
+  np.testing.assert_allclose(
+    render(view, image, [45.0])[0], expected / 255, rtol=0, atol=2e-5
+  )
+
+
+@pytest.mark.parametrize("shape", ((28, 28), (28, 40)))
+def test_the_expanded_crop_shows_the_whole_source(shape):
+  image = np.zeros((*shape, 1), np.uint8)
+  # A mark in each corner, as large as two canvas pixels.
+  for rows in (slice(0, 3), slice(-3, None)):
+    for columns in (slice(0, 3), slice(-3, None)):
+      image[rows, columns] = 255
+  view = view_lib.View(center="canvas", crop="expand", mask="none")
+  view = view.resolve(None, shape)
+  angles = np.array([0.0, 20.0, 45.0, 90.0, 160.0])
+  shown = render(view, image, angles)
+  # Seen in full, a mark's ink is its area over that of a canvas pixel.
+  for one, angle in zip(shown, np.deg2rad(angles)):
+    box = [
+      abs(np.cos(angle)) * a + abs(np.sin(angle)) * b
+      for a, b in (shape, shape[::-1])
+    ]
+    assert one.sum() == pytest.approx(36 / (max(box) / 28) ** 2, rel=0.15)
+
+
+@pytest.mark.parametrize("jitter", (0.0, 2.0))
+def test_a_circle_crop_never_shows_the_sources_border(jitter):
+  # The smallest source that it accepts, at the worst of its own draws.
+  shape, size = (61, 61), 61
+  accepted = None
+  while accepted is None:
+    try:
+      view = view_lib.View(
+        size=size, center="canvas", jitter=jitter, crop="circle"
+      )
+      accepted = view.resolve(None, shape)
+    except errors.UserError:
+      size -= 1
+  assert size > 50
+  white = np.full((*shape, 1), 255, np.uint8)
+  shown = render(accepted, white, ALL_ANGLES, (jitter, jitter))
+  inside = reference.disc((size, size))
+  np.testing.assert_allclose(shown[:, inside], 1, atol=1e-5)
+
+
+def test_a_circle_crop_of_too_small_a_source_is_refused_with_a_size():
+  view = view_lib.View(size=40, center="20,18", jitter=1.0, crop="circle")
+  with pytest.raises(errors.UserError) as caught:
+    view.resolve(None, (45, 45))
+  words = str(caught.value)
+  assert "view.crop" in words and "view.size" in words
+  # What it proposes is accepted, and no more than that would be.
+  size = int(words.split("at most ")[1].split(",")[0])
+  dataclasses.replace(view, size=size).resolve(None, (45, 45))
+  with pytest.raises(errors.UserError):
+    dataclasses.replace(view, size=size + 1).resolve(None, (45, 45))
+
+
+def test_the_cubic_interpolator_shows_the_same_place_more_sharply():
+  image = np.uint8(255 * reference.smooth_image(40, 40, 1))
+  view = view_lib.View(size=28, center="20,18.5")
+  angles = np.array([0.0, 30.0, 90.0, 217.0])
+  own = render(view, image, angles)
+  cubic = render(view, image, angles, interpolator="cubic")
+  # Both near the truth on a smooth image; half a pixel off would be 0.03.
+  np.testing.assert_allclose(cubic, own, rtol=0, atol=0.01)
+  outside = ~reference.disc((28, 28))
+  np.testing.assert_array_equal(cubic[:, outside], 0)
+  # It does not overshoot the range of pixels.
+  checks = np.uint8(255 * (np.indices((40, 40)).sum(0) % 6 < 3))[..., None]
+  shown = render(view, checks, angles, interpolator="cubic")
+  assert 0 <= shown.min() and shown.max() <= 1
+
+
+@pytest.mark.parametrize(
+  "options, dataset, words",
+  [
+    ({}, (14.0, 14.0), []),
+    ({}, None, []),
+    (dict(center="canvas"), None, []),
+    (dict(center="canvas"), (14.0, 14.0), ["view.center"]),
+    # The canvas's own middle by another name.
+    (dict(center="13.5,13.5"), (14.0, 14.0), ["view.center"]),
+    (dict(center="14,14"), (14.0, 14.0), []),
+    (dict(crop="inscribed"), None, ["view.crop=inscribed"]),
+    (dict(crop="expand", mask="none"), None, ["view.crop=expand"]),
+    (dict(mask="none"), None, ["view.mask"]),
+  ],
+)
+def test_leaks_are_named(options, dataset, words):
+  found = view_lib.View(**options).leaks(dataset)
+  assert len(found) == len(words)
+  for line, word in zip(found, words):
+    assert word in line
+
+
 # --- Training views ---------------------------------------------------------
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _sample(view, index, images):
+  def one(index, image):
+    key = jax.random.fold_in(jax.random.key(0), index)
+    return view.sample(key, image, angles_lib.Angles())
+
+  return jax.vmap(one)(index, images)
 
 
 def sample(view, images, first=0):
   """A training view of each image, with the key of its index."""
 
-  def one(index, image):
-    key = jax.random.fold_in(jax.random.key(0), index)
-    return view.sample(key, image, angles_lib.Angles())
-
   index = np.arange(first, first + len(images))
-  shown, angle_deg = jax.jit(jax.vmap(one))(index, images)
+  shown, angle_deg = _sample(view, index, images)
   return np.asarray(shown), np.asarray(angle_deg)
 
 
@@ -207,7 +436,7 @@ def test_a_training_view_is_render_of_the_angle_that_it_states():
   view = view_lib.View(center="14,14", jitter=0.0)
   shown, angle_deg = sample(view, images)
   assert len(np.unique(angle_deg)) == n
-  expected = jax.jit(jax.vmap(view.render))(images, angle_deg)
+  expected = render(view, images, angle_deg)
   np.testing.assert_allclose(shown, expected, rtol=0, atol=1e-6)
 
 
@@ -266,9 +495,7 @@ def digits_like_mnist(n):
 
 def centroid_direction(shown):
   """Direction of the ink's centre of mass from the canvas's, radians."""
-  ink = shown[..., 0].astype(np.float64)
-  offset = np.arange(ink.shape[-1]) - (ink.shape[-1] - 1) / 2
-  down, right = ink.sum(-1) @ offset, ink.sum(-2) @ offset
+  down, right = centroid_offset(shown)
   return np.arctan2(-down, right)
 
 
@@ -283,8 +510,8 @@ def test_only_turning_about_the_datasets_center_hides_the_angle():
     view = view_lib.View(center=center, mask="disc").resolve(
       (14.0, 14.0), (28, 28)
     )
-    shown = jax.jit(jax.vmap(view.render))(images, angles)
-    turned_by = centroid_direction(np.asarray(shown)) - np.deg2rad(angles)
+    shown = render(view, images, angles)
+    turned_by = centroid_direction(shown) - np.deg2rad(angles)
     # 1: the direction states the angle. About 1/sqrt(n): it says nothing.
     return abs(np.exp(1j * turned_by).mean())
 

@@ -1,6 +1,6 @@
 """What is read off an even grid, against brute force in float64."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import jax
 import numpy as np
@@ -77,8 +77,9 @@ def test_mean_of_two_equal_modes_is_between_them_and_mode_and_median_not():
   assert READINGS["median"](values) < 0.5
 
 
+@settings(max_examples=25, deadline=None)
 @given(
-  st.integers(0, 2**31), st.sampled_from([7, 36, 360]), st.floats(0.1, 8.0)
+  st.integers(0, 2**31), st.sampled_from([7, 12, 36, 90]), st.floats(0.1, 8.0)
 )
 def test_median_has_the_least_expected_arc(seed, num_points, scale):
   """Among all angles, for the histogram of the values."""
@@ -94,6 +95,7 @@ def test_median_has_the_least_expected_arc(seed, num_points, scale):
   assert found <= best + p.max() * np.pi / num_points / 4 + 1e-5
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 35))
 def test_readings_turn_with_the_ring(seed, shift):
   values = np.random.default_rng(seed).normal(size=36).astype(np.float32) * 3
