@@ -145,8 +145,6 @@ def isotropic(kind: str, count: int, shape: tuple[int, ...], seed: int):
   """
   rng = np.random.default_rng(seed)
   height, width, channels = shape
-  y = np.arange(height)[:, None] - (height - 1) / 2
-  x = np.arange(width)[None, :] - (width - 1) / 2
   if kind == "white":
     images = rng.uniform(0, 1, (count, height, width))
   elif kind == "pink":
@@ -157,6 +155,8 @@ def isotropic(kind: str, count: int, shape: tuple[int, ...], seed: int):
     low, high = np.percentile(images, (1, 99), axis=(1, 2), keepdims=True)
     images = (images - low) / (high - low)
   elif kind == "radial":
+    y = np.arange(height)[:, None] - (height - 1) / 2
+    x = np.arange(width)[None, :] - (width - 1) / 2
     wave = rng.uniform(0.05, 0.6, (count, 1, 1))
     phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
     images = 0.5 + 0.5 * np.cos(wave * np.hypot(y, x) + phase)
@@ -225,7 +225,7 @@ class Probe:
   ):
     self._view, self._num_steps, self._batch_size = view, num_steps, batch_size
     # Eight harmonics hold any cue that is periodic in 90 or 45 degrees.
-    self._head = heads.HEADS["fourier"](num_frequencies=8)
+    self._head = heads.HEADS["fourier"](num_frequencies=8, grid_size=180)
     self._model = models.build(backbone, self._head.num_outputs, image_shape)
     self._optimizer = optim.Adam(learning_rate=learning_rate)
     step = step_lib.make_train_step(
@@ -297,8 +297,7 @@ class Probe:
         errors.append(jax.device_get(error))
         clusters.append(held_out.cluster[part])
     fold = {
-      k: float(np.concatenate([e[k] for e in errors]).mean())
-      for k in (1, 2, 4)
+      k: float(np.concatenate([e[k] for e in errors]).mean()) for k in (1, 2, 4)
     }
     return Information.from_draws(
       np.concatenate(gains), fold, np.concatenate(clusters), confidence

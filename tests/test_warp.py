@@ -263,6 +263,49 @@ def test_any_shift_is_good_to_its_rounding():
   np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 + 2**-16)
 
 
+@pytest.mark.parametrize("mode", warp.MODES)
+def test_scale_is_source_pixels_in_one_canvas_pixel(mode):
+  shape, size = (31, 26, 2), (20, 23)
+  scales = np.array([0.25, 1.0, 1.37, 3.0, 0.01], np.float32)
+  n = len(scales)
+  images = noise(n, *shape)
+  angles, centers, shifts = cases(n, shape)
+
+  @jax.jit
+  def scaled(images, angles, centers, shifts, scales):
+    return jax.vmap(
+      lambda image, angle, center, shift, scale: warp.rotate(
+        image,
+        angle,
+        center=center,
+        shift=shift,
+        scale=scale,
+        size=size,
+        max_scale=3.0,
+        mode=mode,
+      )
+    )(images, angles, centers, shifts, scales)
+
+  got = scaled(images, angles, centers, shifts, scales)
+  expected = [
+    reference.rotate(
+      image, float(a), center=c, shift=s, scale=k, size=size, mode=mode
+    )
+    for image, a, c, s, k in zip(
+      images, angles, centers.astype(float), shifts.astype(float), scales
+    )
+  ]
+  # The bound of 3 costs two bits.
+  np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5)
+
+
+def test_scale_is_clipped_to_its_bound():
+  image = noise(9, 9, 1)
+  bounded = warp.rotate(image, 40.0, scale=5.0, max_scale=2.0)
+  at_bound = warp.rotate(image, 40.0, scale=2.0, max_scale=2.0)
+  np.testing.assert_array_equal(bounded, at_bound)
+
+
 @pytest.mark.parametrize("place", ((-30.0, 40.0), (60.0, -5.0)))
 def test_a_center_off_the_image(place):
   shape = (28, 28, 1)
@@ -570,6 +613,28 @@ def test_the_derivative_on_the_pixel_grid_is_the_one_ahead():
   np.testing.assert_allclose(
     got[:, :-1], image[:, 1:] - image[:, :-1], atol=1e-6
   )
+
+
+@pytest.mark.parametrize(
+  "scale, max_scale", [(0.7, 2.0), (1.0, 2.0), (1.0, 1.0)]
+)
+def test_the_derivative_in_the_scale(scale, max_scale):
+  # Also at the bound, which is where the default lies.
+  image, w = noise(12, 12, 1), noise(12, 12, 1, seed=1)
+  angle = np.float32(33.0)
+
+  def f(scale):
+    out = warp.rotate(image, angle, scale=scale, max_scale=max_scale)
+    return (w * out).sum()
+
+  def oracle(scale):
+    return np.vdot(w, reference.rotate(image, 33.0, scale=scale))
+
+  step = 1e-6
+  expected = (oracle(scale + step) - oracle(scale - step)) / (2 * step)
+  assert abs(expected) > 1
+  got = jax.jit(jax.grad(f))(scale)
+  assert float(got) == pytest.approx(expected, rel=1e-3)
 
 
 def test_uint8_images_have_a_derivative_in_the_angle():

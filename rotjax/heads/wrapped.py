@@ -100,7 +100,7 @@ def _log_sinhc_minus(x: jax.Array) -> jax.Array:
   """log(sinh(x)/x) - x for x >= 0, its slope included near zero."""
   small = x < 0.3
   square = jnp.square(jnp.where(small, x, 0.0))
-  series = square * (1 / 6 - square * (1 / 180 - square / 2835))
+  series = square * (1 / 6 - square / 180)
   safe = jnp.where(small, 1.0, x)
   value = jnp.log(-jnp.expm1(-2 * safe)) - jnp.log(2 * safe)
   return jnp.where(small, series - x, value)
