@@ -4,6 +4,7 @@ python -m rotjax.main --config configs/biternion.py
 
 Beyer, Hermans, Leibe 2015. Under the flagship's protocol, so that only the
 head differs.
+RESULT
 """
 
 from rotjax import config

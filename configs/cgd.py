@@ -4,6 +4,7 @@ python -m rotjax.main --config configs/cgd.py
 
 Xu 2023 by way of Woehrer 2026: labels exp(-D^2 / 2 sigma^2) with sigma = 6
 degrees, decoded by the mean direction around the peak.
+RESULT
 """
 
 from rotjax import config

@@ -6,6 +6,7 @@ Threes on a 20-degree grid, the Keras MNIST network, two tanh outputs, cosine
 proximity, Adadelta 1.0, pixels left at 0..255. The tanh saturates and the
 predictions collapse. `:scaled` divides the pixels by 255, `:linear` drops the
 tanh; either one alone cures it.
+RESULT
 """
 
 from rotjax import config

@@ -1,6 +1,7 @@
 r"""Everything once, in seconds: for tests and for trying an installation.
 
 python -m rotjax.main --config configs/smoke.py
+RESULT
 """
 
 from rotjax import config

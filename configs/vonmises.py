@@ -2,6 +2,7 @@ r"""The flagship: a von Mises density over the angle of a handwritten three.
 
 python -m rotjax.main --config configs/vonmises.py
 python -m rotjax.main --config configs/vonmises.py:mnist
+RESULT
 """
 
 from rotjax import config

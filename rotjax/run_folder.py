@@ -13,6 +13,10 @@ from rotjax import checkpoint, errors, writers
 from rotjax import step as step_lib
 
 
+class NotFiniteError(errors.UserError):
+  """Training has diverged."""
+
+
 class RunFolder:
   """Writers, checkpoints, and the notes that a resumed run goes on from.
 
@@ -101,9 +105,9 @@ class RunFolder:
     self.checkpoints.close()
 
 
-def not_finite(what: str, step: int) -> errors.UserError:
+def not_finite(what: str, step: int) -> NotFiniteError:
   """The error of a run that has diverged."""
-  return errors.UserError(
+  return NotFiniteError(
     f"{what} is not finite at step {step}: lower optim.learning_rate or set"
     " optim.clip_norm; the last good checkpoint stays"
   )

@@ -107,13 +107,22 @@ class Experiment:
     )
 
 
-def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
+def train(
+  config: Any,
+  seeds: list[int],
+  folders: list[pathlib.Path],
+  read_test: bool = True,
+) -> list[float]:
   """Trains one seed, or several together, and leaves finished run folders.
 
   Args:
     config: resolved and validated.
     seeds: R of them; with R > 1 they train in one program.
     folders: the run folder of each.
+    read_test: False leaves the test set alone, and the runs unfinished.
+
+  Returns:
+    The best validation error of each seed, degrees.
 
   Raises:
     UserError: wrong input; nothing was overwritten.
@@ -133,8 +142,9 @@ def train(config: Any, seeds: list[int], folders: list[pathlib.Path]) -> None:
     ]
     try:
       _fit(experiment, executor, runs, stop)
-      for run in runs:
+      for run in runs if read_test else ():
         _finish(experiment, run, stop)
+      return [run.best_mae_deg for run in runs]
     finally:
       for run in runs:
         run.close()

@@ -127,8 +127,7 @@ def test_the_command_runs_from_anywhere_and_resumes_after_sigterm(tmp_path):
   assert "stopped by SIGTERM; the same command resumes" in err
   assert "Traceback" not in err
   steps = [
-    int(p.name)
-    for p in (tmp_path / "run" / "checkpoints" / "latest").iterdir()
+    int(p.name) for p in (tmp_path / "run" / "checkpoints" / "latest").iterdir()
   ]
   logged = [json.loads(line)["step"] for line in log.read_text().splitlines()]
   assert max(steps) >= max(logged)

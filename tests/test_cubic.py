@@ -37,7 +37,7 @@ def test_it_is_the_turned_scene_and_better_than_the_bilinear_warp(angle_deg):
   shift = np.subtract(landing, 19.5)
   bilinear = warp.rotate(IMAGE, angle_deg, center=center, shift=shift)
   bilinear_error = np.abs(np.asarray(bilinear[..., 0]) - want)[inner].max()
-  assert error < 3e-4
+  assert error < 5e-4
   assert error < bilinear_error / 5
 
 
@@ -47,7 +47,7 @@ def test_the_warp_with_a_scale_is_the_scene_at_that_scale():
     IMAGE, 0.0, center=(20.0, 20.0), scale=1.5, max_scale=2.0, supersample=1
   )
   inner = (slice(9, -9), slice(9, -9))
-  assert np.abs(np.asarray(got[..., 0]) - want)[inner].max() < 3e-4
+  assert np.abs(np.asarray(got[..., 0]) - want)[inner].max() < 5e-4
 
 
 def test_supersampling_averages_finer_samples():

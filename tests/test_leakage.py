@@ -8,7 +8,8 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from rotjax import audit, config as config_lib, cues, errors, leakage
+from rotjax import audit, cues, errors, leakage
+from rotjax import config as config_lib
 from rotjax import view as view_lib
 from rotjax.models import strided
 
@@ -132,6 +133,22 @@ def test_turning_about_the_wrong_point_is_found(digits):
   assert found.fold_error_deg[1] < 80
 
 
+def test_the_centroid_shows_the_wrong_point_and_not_the_right_one(digits):
+  import jax
+
+  def gain(center):
+    view = view_lib.View(center=center)
+    parts = []
+    for i, sources in enumerate(digits):
+      keys = jax.random.split(jax.random.key(i), len(sources.images))
+      views, angle_deg = leakage.draw_views(view, sources.images, keys)
+      parts += [cues.summarize("centroid", views), np.deg2rad(angle_deg)]
+    return cues.gain(*parts).mean()
+
+  assert gain("13.5,13.5") > 0.05
+  assert gain("14.0,14.0") < 0.0
+
+
 @pytest.mark.parametrize("crop", ["inscribed", "expand"])
 def test_a_zooming_crop_is_found_though_it_knows_no_quadrant(digits, crop):
   found = _probed(digits, view_lib.View(center="14.0,14.0", crop=crop))
@@ -172,9 +189,7 @@ def test_the_command_exits_with_3_and_leaves_its_report(tmp_path, capsys):
     "constant",
     *cues.CUES,
   }
-  # The centroid's summary sees this leak at once, and says what mends it.
-  assert report["probes"]["centroid"]["low"] > audit.LIMIT
-  assert "centroid" in shown and "view.center" in shown
+  assert "leak: " in shown and "view.center=canvas" in shown
   assert (tmp_path / "audit.png").stat().st_size > 5000
 
 

@@ -144,9 +144,11 @@ def _loop_candidates(images, angles):
           image[..., k], matrix, offset, output=np.float32, order=1
         )
 
-  return {"OpenCV warpAffine, loop": opencv}, {
-    "SciPy affine_transform, loop": scipy_loop
-  }, len(images) / few
+  return (
+    {"OpenCV warpAffine, loop": opencv},
+    {"SciPy affine_transform, loop": scipy_loop},
+    len(images) / few,
+  )
 
 
 def measure(count: int, size: int, channels: int, dtype: str, rounds: int):

@@ -1,0 +1,22 @@
+r"""Circular smooth labels: 360 yes/no bins under a Gaussian window.
+
+python -m rotjax.main --config configs/csl.py
+
+Yang and Yan, ECCV 2020.
+RESULT
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "head.name": "csl",
+      "head.window": "gaussian",
+      "head.radius_deg": 6.0,
+      **config.FLAGSHIP,
+    },
+    config.FLAGSHIP_VARIANTS,
+  )

@@ -1,0 +1,22 @@
+r"""A mixture of four von Mises densities (Prokudin et al. 2018).
+
+python -m rotjax.main --config configs/mixture.py
+
+Several answers, each with odds: what symmetric content needs.
+RESULT
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "head.name": "mixture",
+      "head.component": "vonmises",
+      "head.num_components": 4,
+      **config.FLAGSHIP,
+    },
+    config.FLAGSHIP_VARIANTS,
+  )

@@ -1,0 +1,22 @@
+r"""One unbounded number, wrapped absolute error: the baseline that must jump.
+
+python -m rotjax.main --config configs/scalar.py
+
+A scalar output has to be discontinuous somewhere on the circle (Beyer et al.
+2015; OAD): what a reader should compare everything else with.
+RESULT
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "head.name": "scalar",
+      "head.loss": "wrapped_l1",
+      **config.FLAGSHIP,
+    },
+    config.FLAGSHIP_VARIANTS,
+  )

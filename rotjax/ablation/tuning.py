@@ -1,0 +1,84 @@
+"""A learning rate for every arm, chosen alike.
+
+Heads differ in the scale of their losses, so one rate for all would rank the
+scales. Each arm therefore tries the same grid with the same number of steps
+and seed, and takes what is best on validation; the test set is not read.
+"""
+
+from collections.abc import Sequence
+import math
+import pathlib
+from typing import Any
+
+from rotjax import config as config_lib
+from rotjax import errors, run_folder
+from rotjax import train as train_lib
+
+GRID = (1e-3, 3e-3, 1e-2, 3e-2)
+
+
+def tune(
+  config: Any,
+  workdir: pathlib.Path,
+  values: Sequence[float] = GRID,
+  num_steps: int = 500,
+  field: str = "optim.learning_rate",
+) -> dict[str, Any]:
+  """Trains the config once for each value, briefly, and keeps the best.
+
+  Runs that are there already are not repeated. A value whose training diverges
+  counts as the worst.
+
+  Args:
+    config: the arm, resolved.
+    workdir: holds a run folder for each value, and tuning.json.
+    values: tried; the same for every arm that is to be compared.
+    num_steps: of each trial, the schedule included.
+    field: which field of the config is tried; a head's own scale works too.
+
+  Returns:
+    What tuning.json holds: "field", "best", "num_steps" and "val_mae_deg" by
+    value.
+
+  Raises:
+    UserError: no values, a field that does not exist, or every value diverged.
+  """
+  if not values:
+    raise errors.UserError("no values to choose among")
+  scores = {}
+  for value in values:
+    trial = config_lib.resolve(
+      config,
+      {
+        field: value,
+        "num_steps": num_steps,
+        "num_seeds": 1,
+        "eval.every_steps": 0,
+        "checkpoint.every_steps": num_steps,
+      },
+    )
+    config_lib.validate(trial)
+    folder = workdir / f"{field.rpartition('.')[2]}-{value:g}"
+    scores[value] = _validation_error(trial, folder)
+  best = min(scores, key=scores.get)
+  if math.isinf(scores[best]):
+    raise errors.UserError(
+      f"{config.name}: training diverged with every {field} of {list(values)}"
+    )
+  result = {
+    "field": field,
+    "best": best,
+    "num_steps": num_steps,
+    "val_mae_deg": {f"{value:g}": score for value, score in scores.items()},
+  }
+  run_folder.write_json(workdir / "tuning.json", result)
+  return result
+
+
+def _validation_error(trial: Any, folder: pathlib.Path) -> float:
+  folder.mkdir(parents=True, exist_ok=True)
+  try:
+    (error,) = train_lib.train(trial, [trial.seed], [folder], read_test=False)
+  except run_folder.NotFiniteError:
+    return math.inf
+  return error

@@ -1,0 +1,57 @@
+"""The same grid, steps and seed for every arm; the test set is not read."""
+
+import json
+
+import pytest
+
+from rotjax import config as config_lib
+from rotjax import errors
+from rotjax.ablation import tuning
+
+TINY = {
+  "batch_size": 16,
+  "model.widths": (8, 8, 8),
+  "model.hidden": 16,
+  "eval.num_angles": 4,
+  "optim.warmup": 0.0,
+}
+
+
+def _config(**overrides):
+  return config_lib.resolve(config_lib.base(), {**TINY, **overrides})
+
+
+def test_the_best_value_on_validation_is_taken_and_recorded(tmp_path):
+  result = tuning.tune(_config(), tmp_path, (1e-6, 1e-2), num_steps=40)
+  assert result["best"] == 1e-2
+  assert set(result["val_mae_deg"]) == {"1e-06", "0.01"}
+  assert result["val_mae_deg"]["0.01"] < result["val_mae_deg"]["1e-06"]
+  assert json.loads((tmp_path / "tuning.json").read_text()) == result
+  runs = sorted(p.name for p in tmp_path.iterdir() if p.is_dir())
+  assert runs == ["learning_rate-0.01", "learning_rate-1e-06"]
+  assert not list(tmp_path.rglob("predictions.npz"))
+  # Again: nothing is trained a second time.
+  stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("best/*/meta/*")}
+  assert tuning.tune(_config(), tmp_path, (1e-6, 1e-2), 40) == result
+  assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
+
+
+def test_a_diverging_value_loses_and_all_diverging_is_an_error(tmp_path):
+  config = _config(**{"head.name": "vector", "head.loss": "mse"})
+  result = tuning.tune(config, tmp_path / "a", (1e30, 1e-3), num_steps=4)
+  assert result["best"] == 1e-3
+  assert result["val_mae_deg"]["1e+30"] == float("inf")
+  with pytest.raises(errors.UserError, match="diverged with every"):
+    tuning.tune(config, tmp_path / "b", (1e30,), num_steps=4)
+
+
+def test_any_field_can_be_chosen(tmp_path):
+  config = _config(**{"head.name": "bins", "head.num_bins": 36})
+  result = tuning.tune(
+    config, tmp_path, (5.0, 40.0), num_steps=2, field="head.width_deg"
+  )
+  assert result["field"] == "head.width_deg"
+  with pytest.raises(errors.UserError, match="unknown config field"):
+    tuning.tune(config, tmp_path, (1.0,), num_steps=2, field="head.sigma")
+  with pytest.raises(errors.UserError, match="no values"):
+    tuning.tune(config, tmp_path, (), num_steps=2)
