@@ -109,7 +109,8 @@ def _report(config, view, train, results, planted_nats, started):
   elif main.low <= 0:
     verdict = (
       f"undecided: at most {main.high:.3f} nats, but of a planted leak of"
-      f" {planted_nats:.3f} the probe found {control.nats:.3f}: more --num_steps"
+      f" {planted_nats:.3f} the probe found {control.nats:.3f}: more"
+      " --num_steps"
     )
   else:
     verdict = (

@@ -143,7 +143,7 @@ def base() -> ml_collections.ConfigDict:
       # Test-time averaging: "none", or "rot90" over the four quarter turns.
       "tta": "none",
       # Views in one call: bounds the memory.
-      "batch_views": 2048,
+      "batch_views": 1024,
     }
   )
   config.checkpoint = ml_collections.ConfigDict(
@@ -172,7 +172,7 @@ FLAGSHIP_VARIANTS = {
   "mnist": {
     "data.name": "mnist",
     "data.classes": (3,),
-    "num_steps": 12000,
+    "num_steps": 8000,
     "eval.every_steps": 2000,
   },
 }

@@ -46,7 +46,7 @@ class Evaluator:
   head: heads.Head
   num_angles: int
   tta: str = "none"
-  batch_views: int = 2048
+  batch_views: int = 1024
   num_devices: int = 1
   interpolator: str = "own"
 

@@ -13,6 +13,7 @@ from rotjax import errors, warp
 from rotjax import view as view_lib
 
 VIEW = view_lib.View(center="14,14")
+FULL_CIRCLE = angles_lib.Angles()
 
 
 def noise(*shape, seed=0):
@@ -388,20 +389,20 @@ def test_leaks_are_named(options, dataset, words):
 # --- Training views ---------------------------------------------------------
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _sample(view, index, images):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _sample(view, angles, index, images):
   def one(index, image):
     key = jax.random.fold_in(jax.random.key(0), index)
-    return view.sample(key, image, angles_lib.Angles())
+    return view.sample(key, image, angles)
 
   return jax.vmap(one)(index, images)
 
 
-def sample(view, images, first=0):
+def sample(view, images, first=0, angles=FULL_CIRCLE):
   """A training view of each image, with the key of its index."""
 
   index = np.arange(first, first + len(images))
-  shown, angle_deg = _sample(view, index, images)
+  shown, angle_deg = _sample(view, angles, index, images)
   return np.asarray(shown), np.asarray(angle_deg)
 
 
@@ -449,6 +450,16 @@ def test_training_and_evaluation_are_masked_alike():
   assert (trained[:, reference.disc((28, 28))] > 0.99).all()
   assert ((trained == 0) == (evaluated[:1] == 0)).all()
   assert ((evaluated == 0) == (evaluated[:1] == 0)).all()
+
+
+def test_the_first_of_two_turns_is_drawn_for_each_training_view():
+  # The same image at the same angle: only the random numbers differ.
+  image = np.broadcast_to(noise(28, 28, 1), (30, 28, 28, 1))
+  upright = angles_lib.Angles(distribution="values", values_deg=(0.0,))
+  for passes, num_views in (("single", 1), ("double", 30)):
+    view = view_lib.View(center="14,14", jitter=0.0, passes=passes)
+    shown, _ = sample(view, image, angles=upright)
+    assert len({one.tobytes() for one in shown}) == num_views
 
 
 def test_a_training_view_depends_on_its_own_key_only():

@@ -1,4 +1,4 @@
-"""Timing several candidates in one process, so that their ratios mean something.
+"""Timing several candidates in one process, so that ratios mean something.
 
 Candidates take turns, the order is reversed every other round, and each window
 notes how much of the machine other processes used: a contended window flatters

@@ -93,7 +93,7 @@ def test_dropout_is_drawn_from_each_examples_own_key():
     return drop(x, layers.Context(train=True, keys=k))
 
   whole = np.asarray(call(x, index))
-  for parts in (2, 3, 12):
+  for parts in (2, 12):
     pieces = map(call, np.split(x, parts), np.split(index, parts))
     np.testing.assert_array_equal(np.concatenate(list(pieces)), whole)
   masks = (whole == 0).reshape(12, -1)
@@ -281,14 +281,18 @@ def test_group_norm_equals_numpy(features, groups, used, places):
   rng = np.random.default_rng(2)
   scale, bias = rng.uniform(0.5, 2, features), rng.normal(size=features)
   norm.scale[...], norm.bias[...] = jnp.float32(scale), jnp.float32(bias)
-  got = norm(x, layers.Context(train=True))
+  # The same in training as in evaluation, and for each example alone.
+  trained, got, alone = jax.jit(
+    lambda x: (
+      norm(x, layers.Context(train=True)),
+      norm(x, layers.Context()),
+      norm(x[1:2], layers.Context()),
+    )
+  )(x)
   expected = reference.group_norm(x, used, scale, bias)
   np.testing.assert_allclose(got, expected, rtol=0, atol=5e-5)
-  # The same in evaluation, and for each example alone.
-  np.testing.assert_array_equal(norm(x, layers.Context()), got)
-  np.testing.assert_allclose(
-    norm(x[1:2], layers.Context()), got[1:2], rtol=0, atol=1e-5
-  )
+  np.testing.assert_allclose(trained, got, rtol=0, atol=1e-5)
+  np.testing.assert_allclose(alone, got[1:2], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("cls", (layers.BatchNorm, layers.GroupNorm))
