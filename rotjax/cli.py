@@ -134,11 +134,12 @@ def load_config(spec: str, overrides: dict[str, str]) -> Any:
   """The resolved, validated config of `--config FILE[:variant]` and flags.
 
   Raises:
-    UserError: see `config.load`, `config.resolve`, `config.validate`.
+    UserError: see `config_files.load`, `config.resolve`, `config.validate`.
   """
   from rotjax import config as config_lib
+  from rotjax import config_files
 
-  config = config_lib.resolve(config_lib.load(spec), overrides)
+  config = config_lib.resolve(config_files.load(spec), overrides)
   if overrides:
     config.name += "-" + config_lib.digest(overrides)
   config_lib.validate(config)

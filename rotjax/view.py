@@ -9,6 +9,7 @@ each of them lets a network read in place of the content.
 """
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import jax
@@ -98,6 +99,8 @@ class View:
   def _explicit_center(self) -> tuple[float, float]:
     try:
       y, x = (float(part) for part in self.center.strip("() ").split(","))
+      if not math.isfinite(y + x):
+        raise ValueError
     except ValueError:
       raise errors.UserError(
         f"view.center = {self.center!r}: use 'dataset', 'canvas', 'centroid'"
@@ -136,12 +139,13 @@ class View:
         f"view.center = {self.center!r} lies outside the source of"
         f" {source_size[0]} x {source_size[1]} pixels"
       )
-    reach = self.size / 2 + self.jitter
+    shifted = self.jitter * math.sqrt(2)  # along both axes at once
+    reach = self.size / 2 + shifted
     if self.crop == "circle" and room < reach:
       raise errors.UserError(
-        f'view.crop = "circle" needs {reach:g} source pixels on each side of'
+        f'view.crop = "circle" needs {reach:.4g} source pixels on each side of'
         f" the centre and there are {room:g}: lower view.size to at most"
-        f" {int(2 * (room - self.jitter))}, or use larger images"
+        f" {int(2 * (room - shifted))}, or use larger images"
       )
     return resolved
 
@@ -155,10 +159,10 @@ class View:
       One line each; empty for a view without a known leak.
     """
     found = []
-    if self.center == "canvas" and dataset_center is not None:
+    if dataset_center is not None and self._misses(dataset_center):
       found.append(
-        "view.center=canvas turns about a point that is not the objects'"
-        " centre: their offset tells the full angle"
+        f"view.center={self.center} turns about a point that is not the"
+        " objects' centre: their offset tells the full angle"
       )
     if self.crop in ("inscribed", "expand"):
       found.append(
@@ -170,6 +174,14 @@ class View:
         " they tell the angle modulo 90"
       )
     return found
+
+  def _misses(self, dataset_center):
+    """Whether the turn is about another point than the objects' centre."""
+    if self.center in ("dataset", "centroid"):
+      return False
+    if self.center == "canvas":  # the objects' centre would not be stated
+      return True
+    return math.dist(self._explicit_center(), dataset_center) > 1e-3
 
   def _centroid(self, image):
     """Brightness centroid (y, x) of `[H, W, C]`; the middle if all is black."""
@@ -191,18 +203,22 @@ class View:
     """Source pixels in a canvas pixel, and its static bound."""
     if self.crop in ("none", "circle"):
       return 1.0, 1.0
-    cosine, sine = warp.unit_vector(angle_deg)
-    growth = jnp.abs(cosine) + jnp.abs(sine)
-    side = min(image.shape[:2]) / self.size
+    cosine, sine = (jnp.abs(t) for t in warp.unit_vector(angle_deg))
+    height, width = image.shape[:2]
     if self.crop == "inscribed":
-      return side / growth, side
-    return side * growth, side * 2**0.5
+      side = min(height, width) / self.size
+      return side / (cosine + sine), side
+    box = jnp.maximum(
+      cosine * height + sine * width, cosine * width + sine * height
+    )
+    return box / self.size, math.hypot(height, width) / self.size
 
   def _turn(self, image, draw, center):
     canvas = (self.size, self.size)
     if self.passes == "double":
-      # The canvas between the passes holds the whole source at any angle.
-      side = sum(image.shape[:2]) + 2
+      # The canvas between the passes holds the whole source at any angle and
+      # about any of its points; even, as the view's own mostly is.
+      side = 2 * math.ceil(math.hypot(*image.shape[:2]) + 1)
       first = warp.rotate(image, draw.via_deg, center=center, size=(side, side))
       rest = draw.angle_deg - draw.via_deg
       return warp.rotate(first, rest, size=canvas, shift=draw.shift)

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from rotjax import config as config_lib
-from rotjax import errors
+from rotjax import config_files, errors
 
 CONFIGS = sorted(
   (pathlib.Path(__file__).parent.parent / "configs").glob("*.py")
@@ -160,7 +160,7 @@ def test_resolve_leaves_its_argument_alone():
 def test_every_shipped_config_validates_and_traces_a_step(path):
   from rotjax import train
 
-  config = config_lib.load(str(path))
+  config = config_files.load(str(path))
   # Its data may not be on this machine; the step is the same.
   config = config_lib.resolve(config, {"data.name": "mnist_5k"})
   config_lib.validate(config)
@@ -186,7 +186,7 @@ def test_every_shipped_config_states_its_command_result_and_time(path):
 
 
 def test_a_config_is_found_by_its_name_alone():
-  assert config_lib.find_file("vonmises").name == "vonmises.py"
+  assert config_files.find_file("vonmises").name == "vonmises.py"
 
 
 @pytest.mark.parametrize(
@@ -201,11 +201,11 @@ def test_a_broken_config_file_is_one_line(tmp_path, text, words):
   file = tmp_path / "broken.py"
   file.write_text(text)
   with pytest.raises(errors.UserError, match=words):
-    config_lib.load(str(file))
+    config_files.load(str(file))
 
 
 def test_an_unknown_config_or_variant_names_what_exists():
   with pytest.raises(errors.UserError, match="did you mean 'vonmises'"):
-    config_lib.load("configs/vonmise.py")
+    config_files.load("configs/vonmise.py")
   with pytest.raises(errors.UserError, match="did you mean 'mnist'"):
-    config_lib.load("vonmises:mnits")
+    config_files.load("vonmises:mnits")

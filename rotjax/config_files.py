@@ -1,0 +1,56 @@
+"""Finding and reading config files."""
+
+import importlib.util
+import pathlib
+
+import ml_collections
+
+from rotjax import errors
+
+
+def find_file(name: str) -> pathlib.Path:
+  """A config file by path, or a shipped one by its name.
+
+  Raises:
+    UserError: neither exists; the shipped names nearest to it come first.
+  """
+  path = pathlib.Path(name)
+  if path.is_file():
+    return path
+  here = pathlib.Path(__file__).parent
+  # In a wheel the configs lie inside the package, in a checkout beside it.
+  folders = [here / "shipped_configs", here.parent / "configs"]
+  shipped = {
+    file.stem: file for folder in folders for file in folder.glob("*.py")
+  }
+  if path.stem in shipped:
+    return shipped[path.stem]
+  raise errors.unknown("config", name, shipped)
+
+
+def load(spec: str) -> ml_collections.ConfigDict:
+  """The config that `--config FILE[:variant]` names, with its name set.
+
+  Raises:
+    UserError: no such file, a file without `get_config`, or one that fails.
+  """
+  name, _, variant = spec.partition(":")
+  path = find_file(name)
+  module_spec = importlib.util.spec_from_file_location(
+    f"rotjax_config_{path.stem}", path
+  )
+  module = importlib.util.module_from_spec(module_spec)
+  try:
+    module_spec.loader.exec_module(module)
+    get_config = module.get_config
+  except AttributeError:
+    raise errors.UserError(
+      f"config file {path} has no function get_config(variant)"
+    ) from None
+  except Exception as error:
+    raise errors.UserError(
+      f"config file {path} cannot be read: {type(error).__name__}: {error}"
+    ) from error
+  config = get_config(variant)
+  config.name = "-".join([path.stem, *filter(None, variant.split(","))])
+  return config
