@@ -139,6 +139,14 @@ class Angles:
       raise errors.UserError(
         f"angles.range_deg = {self.range_deg} spans more than 360 degrees"
       )
+    width = self.range_deg[1] - self.range_deg[0]
+    periods = width / self.period_deg
+    if periods > 1 and abs(periods - round(periods)) > 1e-9:
+      raise errors.UserError(
+        f"angles.range_deg = {self.range_deg} covers a part of the circle of"
+        f" angles.period_deg = {self.period_deg} more often than the rest: use"
+        " one period or less"
+      )
     if self.distribution == "grid" and self.step_deg <= 0:
       raise errors.UserError(
         f"angles.step_deg = {self.step_deg} must be positive"
@@ -161,8 +169,9 @@ class Angles:
       return np.asarray(self.values_deg, np.float64)
     if self.distribution == "grid":
       low, high = self.range_deg
-      # The upper end of a full turn is the lower end again.
-      end = high - 1e-9 if high - low >= 360 else high + 1e-9
+      # The upper end of a whole period is the lower end again.
+      whole = high - low >= self.period_deg
+      end = high - 1e-9 if whole else high + 1e-9
       return np.arange(low, end, self.step_deg, dtype=np.float64)
     return None
 

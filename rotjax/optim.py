@@ -38,9 +38,13 @@ class Optimizer:
   def __post_init__(self):
     if self.schedule not in SCHEDULES:
       raise errors.unknown("optim.schedule", self.schedule, SCHEDULES)
-    if self.learning_rate <= 0:
+    if not 0 < self.learning_rate < float("inf"):
       raise errors.UserError(
         f"optim.learning_rate = {self.learning_rate} must be positive"
+      )
+    if not self.clip_norm >= 0:
+      raise errors.UserError(
+        f"optim.clip_norm = {self.clip_norm} must be positive, or 0 for none"
       )
     if not 0 <= self.warmup < 1:
       raise errors.UserError(f"optim.warmup = {self.warmup} is not in [0, 1)")

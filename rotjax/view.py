@@ -63,8 +63,9 @@ class View:
       turned source, and "expand", the whole of it, both resized to the canvas
       as other tools do: their zoom tells the angle modulo 90 degrees.
     passes: "single"; "double" turns by a random angle first and by the
-      rest then, so that the blur does not depend on the angle; "supersample"
-      averages 3 x 3 samples a pixel.
+      rest then, so that the blur depends far less on the angle (on white
+      noise 1.2 to 1 between 0 and 45 degrees instead of 1.9 to 1);
+      "supersample" averages 3 x 3 samples a pixel.
     pixel_range: "unit" divides by 255, "raw" leaves 0..255.
   """
 

@@ -218,7 +218,7 @@ def rotate(
   size: tuple[int, int] | None = None,
   shift: tuple[float, float] | jax.Array = (0.0, 0.0),
   scale: float | jax.Array = 1.0,
-  max_scale: float = 1.0,
+  max_scale: float | None = None,
   mode: str = "constant",
   fill: float = 0.0,
 ) -> jax.Array:
@@ -234,8 +234,9 @@ def rotate(
       to half the canvas.
     scale: source pixels in one canvas pixel; 2 shrinks the image to a half
       (without antialiasing).
-    max_scale: a static bound on `scale`, which is clipped to it: the further
-      the coordinates reach, the fewer bits their fractions have.
+    max_scale: a static bound on `scale`, which is clipped to it; the scale
+      itself when None, which a traced one cannot be. The further the
+      coordinates reach, the fewer bits their fractions have.
     mode: beyond the border "constant" (`fill`), "edge" (nearest pixel) or
       "reflect" (d c b a | a b c d | d c b a); SciPy's grid-constant, nearest
       and reflect.
@@ -255,6 +256,8 @@ def rotate(
       f"rotate takes one image [H, W, C], got shape {image.shape}: use"
       " jax.vmap for a batch"
     )
+  if max_scale is None:
+    max_scale = float(scale)
   size = tuple(size) if size is not None else image.shape[:2]
   return _rotate(
     image,
@@ -281,7 +284,8 @@ def place(
     jnp.asarray(angle_deg, jnp.float32),
     jnp.asarray(shift, jnp.float32),
     jnp.asarray(center, jnp.float32),
-    jnp.minimum(jnp.asarray(scale, jnp.float32), max_scale),
+    # Not minimum(), whose derivative at a tie is a half.
+    jnp.where(scale > max_scale, max_scale, jnp.asarray(scale, jnp.float32)),
   )
 
 

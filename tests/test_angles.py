@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 import scipy.stats
 
 from rotjax import angles, errors
+from tests import reference
 
 PERIODS = st.sampled_from((2 * math.pi, 360.0, 180.0, 120.0, 1.0))
 RADIANS = st.floats(-20, 20)
@@ -478,6 +478,7 @@ def test_quantiles_stand_for_the_distribution():
     (dict(range_deg=(1.0,)), ("range_deg", "(1.0,)")),
     (dict(range_deg=(0.0, 1.0, 2.0)), ("range_deg",)),
     (dict(range_deg=(-180.0, 181.0)), ("range_deg", "360")),
+    (dict(range_deg=(0.0, 270.0), period_deg=180.0), ("one period or less",)),
     (dict(distribution="grid", step_deg=0.0), ("step_deg", "positive")),
     (dict(distribution="grid", step_deg=-5.0), ("step_deg", "-5.0")),
     (dict(distribution="values"), ("values_deg", "(0, 90, 180, 270)")),
@@ -491,7 +492,8 @@ def test_invalid_fields_are_refused_with_what_is_valid(options, words):
 
 
 def test_valid_corners_are_accepted_and_frozen():
-  for period, high in itertools.product((360.0, 90.0, 7.2), (0.5, 180.0)):
+  # A full turn is a whole number of any period; else at most one.
+  for period, high in itertools.product((360.0, 90.0, 7.2), (-179.0, 180.0)):
     angles.Angles(range_deg=(-180.0, high), period_deg=period)
   with pytest.raises(dataclasses.FrozenInstanceError):
     angles.Angles().step_deg = 3.0

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import reference
 
 from rotjax import errors, optim
+from tests import reference
 
 STEPS = 6
 

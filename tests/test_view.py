@@ -6,11 +6,11 @@ import functools
 import jax
 import numpy as np
 import pytest
-import reference
 
 from rotjax import angles as angles_lib
 from rotjax import errors, warp
 from rotjax import view as view_lib
+from tests import reference
 
 VIEW = view_lib.View(center="14,14")
 FULL_CIRCLE = angles_lib.Angles()

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import jax.scipy.ndimage
 import numpy as np
 import pytest
-import reference
 
 from rotjax import errors, warp
+from tests import reference
 
 
 @functools.partial(jax.jit, static_argnames=("size", "mode", "fill"))

@@ -5,12 +5,17 @@ import dataclasses
 import flax.nnx as nnx
 import jax
 
+from rotjax import errors
 from rotjax.models import layers
 
 
 class _KerasMnist(nnx.Module):
   def __init__(self, options, num_outputs, image_shape, dtype, rngs):
     height, width, channels = image_shape
+    if min(height, width) < 6:
+      raise errors.UserError(
+        f"model keras_mnist needs view.size of at least 6, not {height}"
+      )
     # Keras' own initialisation, Glorot uniform, part of the recipe.
     common = dict(rngs=rngs, init="glorot", dtype=dtype)
     self.conv0 = layers.Conv(channels, 32, 3, padding="VALID", **common)
@@ -40,6 +45,10 @@ class KerasMnist:
 
   conv_dropout: float = 0.25
   dropout: float = 0.5
+
+  def __post_init__(self):
+    layers.check_rate("conv_dropout", self.conv_dropout)
+    layers.check_rate("dropout", self.dropout)
 
   def module(self, num_outputs, image_shape, dtype, rngs):
     return _KerasMnist(self, num_outputs, image_shape, dtype, rngs)

@@ -13,6 +13,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from rotjax import errors
 from rotjax.models import convolution
 
 
@@ -96,6 +97,12 @@ class Dense(nnx.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     y = x.astype(self.dtype) @ self.kernel[...].astype(self.dtype)
     return y + _per_channel(self.bias[...].astype(self.dtype), y)
+
+
+def check_rate(field: str, rate: float) -> None:
+  """Raises UserError unless a dropout rate is in [0, 1)."""
+  if not 0 <= rate < 1:
+    raise errors.UserError(f"model.{field} = {rate} is not in [0, 1)")
 
 
 class Dropout(nnx.Module):

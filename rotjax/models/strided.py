@@ -66,6 +66,7 @@ class Strided:
       )
     if self.norm not in ("none", *layers.NORMS):
       raise errors.unknown("model.norm", self.norm, ("none", *layers.NORMS))
+    layers.check_rate("dropout", self.dropout)
 
   def module(self, num_outputs, image_shape, dtype, rngs):
     return _Strided(self, num_outputs, image_shape, dtype, rngs)

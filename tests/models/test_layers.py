@@ -8,10 +8,10 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 import scipy.stats
 
 from rotjax.models import layers
+from tests import reference
 
 
 def random(*shape, seed=0):
