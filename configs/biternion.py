@@ -4,7 +4,9 @@ python -m rotjax.main --config configs/biternion.py
 
 Beyer, Hermans, Leibe 2015. Under the flagship's protocol, so that only the
 head differs.
-RESULT
+
+Expected, seed 0: 6.97 degrees on 100 test threes (350 to train on), in
+108 s on 2 x86 cores that also did other work.
 """
 
 from rotjax import config

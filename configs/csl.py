@@ -3,7 +3,9 @@ r"""Circular smooth labels: 360 yes/no bins under a Gaussian window.
 python -m rotjax.main --config configs/csl.py
 
 Yang and Yan, ECCV 2020.
-RESULT
+
+Expected, seed 0: 4.99 degrees on 100 test threes (350 to train on), in
+91 s on 2 x86 cores that also did other work.
 """
 
 from rotjax import config

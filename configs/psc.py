@@ -4,7 +4,9 @@ python -m rotjax.main --config configs/psc.py
 
 With one frequency and three steps it is a redundant linear re-coding of the
 (cos, sin) regression.
-RESULT
+
+Expected, seed 0: 6.76 degrees on 100 test threes (350 to train on), in
+188 s on 2 x86 cores that also did other work.
 """
 
 from rotjax import config

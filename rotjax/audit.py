@@ -178,7 +178,7 @@ def plot(report: dict[str, Any], path: pathlib.Path) -> None:
   axes.axvline(report["limit_nats"], color="#888888", linestyle="--")
   axes.axvline(0, color="#cccccc", linewidth=0.8)
   axes.set_xscale("symlog", linthresh=0.05)
-  axes.set_xticks([-0.01, 0, 0.02, 0.05, 0.2, 1.0])
+  axes.set_xticks([0, 0.02, 0.05, 0.2, 1.0])
   axes.xaxis.set_major_formatter("{x:g}")
   axes.minorticks_off()
   axes.set_xlabel("nats about the angle without content (dashed: the limit)")
