@@ -9,7 +9,8 @@ tanh; either one alone cures it.
 
 Expected, seed 0: 99.4% of the predictions within 3 degrees of a
 multiple of 45, eighth moment 0.995 above the labels', error 29.4 degrees, in
-275 s on 2 x86 cores that also did other work.FORUMV
+275 s on 2 x86 cores that also did other work; `:scaled` 7.27 degrees, `:linear`
+7.49, neither with a moment or a share above chance.
 """
 
 from rotjax import config

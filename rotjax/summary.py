@@ -14,6 +14,7 @@ import numpy as np
 import rotjax
 from rotjax import angles as angles_lib
 from rotjax import errors, metrics, models, plots, run_folder
+from rotjax.metrics import angular, discrete
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 
@@ -95,6 +96,15 @@ def write(
     "leaks": experiment.view_leaks(),
     "test": {**result, **chance},
   }
+  classes = angular.by_class(p)
+  if len(classes) > 1:
+    summary["by_class"] = {str(c): values for c, values in classes.items()}
+  if discrete.values(p.angles) is not None:
+    angles_deg, counts = discrete.confusion(p)
+    summary["confusion"] = {
+      "angles_deg": angles_deg.tolist(),
+      "counts": counts.tolist(),  # rows: the true angle
+    }
   if other is not None:
     summary["test_other_warp"] = metrics.compute(other)
   run_folder.write_json(run.path / "summary.json", summary)

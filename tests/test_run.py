@@ -299,6 +299,25 @@ def test_a_short_training_beats_chance(tmp_path):
   assert test["nll"] < test["chance_nll"] - 0.5
 
 
+def test_classes_and_a_four_way_task_are_broken_down(tmp_path):
+  config = _config(
+    num_steps=2,
+    checkpoint__every_steps=2,
+    data__classes=(3, 7),
+    angles__distribution="values",
+    angles__values_deg=(0.0, 90.0, 180.0, 270.0),
+  )
+  launch.train(config, tmp_path / "run")
+  summary = _summary(tmp_path / "run")
+  assert set(summary["by_class"]) == {"3", "7"}
+  assert summary["by_class"]["7"]["num_images"] == 100
+  counts = np.array(summary["confusion"]["counts"])
+  assert counts.shape == (4, 4) and counts.sum() == 200 * 4
+  assert summary["test"]["accuracy"] == pytest.approx(
+    np.trace(counts) / counts.sum()
+  )
+
+
 def test_restricted_range_and_period_state_their_own_chance(tmp_path):
   options = dict(num_steps=2, checkpoint__every_steps=2)
   narrow = _config(angles__range_deg=(-45.0, 45.0), **options)
