@@ -94,6 +94,7 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
 
 
 def _report(config, view, train, results, planted_nats, started):
+  from rotjax import config as config_lib
   from rotjax import cues
 
   main, control = results["pre-turned"], results["control"]
@@ -126,18 +127,11 @@ def _report(config, view, train, results, planted_nats, started):
     "limit_nats": LIMIT,
     "planted_nats": planted_nats,
     "found_share_of_planted": round(share, 3),
-    "known_leaks": config_view_leaks(config, train),
+    "known_leaks": config_lib.build_view(config).leaks(train.center),
     "view": dataclasses.asdict(view),
     "seconds": round(time.monotonic() - started, 1),
     "probes": {k: dataclasses.asdict(v) for k, v in results.items()},
   }
-
-
-def config_view_leaks(config: Any, train: Any) -> list[str]:
-  """What the config's view is known to give away."""
-  from rotjax import config as config_lib
-
-  return config_lib.build_view(config).leaks(train.center)
 
 
 def text(report: dict[str, Any]) -> str:

@@ -36,7 +36,6 @@ class Evaluator:
     tta: "none", or "rot90": the four quarter turns of each input are decoded,
       turned back and averaged as vectors, the densities as probabilities.
     batch_views: views in one call.
-    num_devices: the call's images are spread over so many.
     interpolator: see `view.View.render`.
   """
 
@@ -47,7 +46,6 @@ class Evaluator:
   num_angles: int
   tta: str = "none"
   batch_views: int = 1024
-  num_devices: int = 1
   interpolator: str = "own"
 
   def __post_init__(self):
@@ -139,8 +137,7 @@ class Evaluator:
     angle_deg = np.float32(
       self.angles.evaluation_deg(split.indices, self.num_angles)
     )
-    rows = max(self.batch_views // angle_deg.shape[1], 1)
-    rows = -(-min(rows, len(split)) // self.num_devices) * self.num_devices
+    rows = min(max(self.batch_views // angle_deg.shape[1], 1), len(split))
     for start in range(0, len(split), rows):
       between_calls()
       stop = min(start + rows, len(split))

@@ -33,7 +33,6 @@ class Executor:
     run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
       as `data.batches` makes it: each leaf `[S, R, B]`; metrics `[S, R]`.
       The state is donated.
-    num_devices: that share the batch.
     compiled_text: the arguments of `run` -> the optimised program as text,
       for looking at its collectives.
   """
@@ -41,7 +40,6 @@ class Executor:
   place_state: Callable[[Any], Any]
   place_images: Callable[[np.ndarray], jax.Array]
   run: Callable[..., tuple[Any, dict]]
-  num_devices: int
   compiled_text: Callable[..., str]
 
 
@@ -140,7 +138,6 @@ def jit_executor(
     place(state_sharding),
     lambda images: jax.device_put(images, spread()),
     lambda *args: program(*arguments(*args)),
-    len(devices),
     lambda *args: program.lower(*arguments(*args)).compile().as_text(),
   )
 
@@ -181,7 +178,6 @@ def pmap_executor(
     copy,
     lambda images: jax.device_put(images, replicated),
     lambda *args: program(*arguments(*args)),
-    count,
     lambda *args: program.lower(*arguments(*args)).compile().as_text(),
   )
 

@@ -89,9 +89,7 @@ class Experiment:
       self.model, self.optimizer, self.config.num_steps, seed
     )
 
-  def evaluator(
-    self, num_devices: int = 1, interpolator: str = "own"
-  ) -> evaluate.Evaluator:
+  def evaluator(self, interpolator: str = "own") -> evaluate.Evaluator:
     """The evaluation that `config.eval` describes."""
     options = self.config.eval
     return evaluate.Evaluator(
@@ -102,7 +100,6 @@ class Experiment:
       options.num_angles,
       options.tta,
       options.batch_views,
-      num_devices,
       interpolator,
     )
 
@@ -159,7 +156,7 @@ def _fit(experiment, executor, runs, stop):
   config, num_seeds = experiment.config, len(runs)
   train_split = experiment.dataset.load("train")
   validation = experiment.dataset.load("validation")
-  evaluator = experiment.evaluator(executor.num_devices)
+  evaluator = experiment.evaluator()
 
   states = [run.restore(experiment.init_state(run.seed)) for run in runs]
   step = _common_step(states)
