@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import logging
 import pathlib
+import sys
 from typing import Any
 
 import jax
@@ -22,6 +23,25 @@ _log = logging.getLogger("rotjax")
 
 class DamagedError(Exception):
   """A checkpoint that cannot be read, or not as it was written."""
+
+
+def _ignore_late_reads() -> None:
+  """Silences the reads that a failed restore leaves behind.
+
+  Orbax reads all arrays at once on an event loop and closes it at the first
+  failure; the others then report to a closed loop, each with a traceback on
+  stderr, whenever they end.
+  """
+  before = sys.unraisablehook
+  if getattr(before, "is_for_late_reads", False):
+    return
+
+  def hook(report):
+    if str(report.exc_value) != "Event loop is closed":
+      before(report)
+
+  hook.is_for_late_reads = True
+  sys.unraisablehook = hook
 
 
 def digest(tree: Any) -> str:
@@ -126,6 +146,7 @@ class Checkpoints:
     abstract = jax.tree.map(
       lambda x: np.empty(np.shape(x), np.asarray(x).dtype), target
     )
+    _ignore_late_reads()
     try:
       got = self._managers[which].restore(
         step,

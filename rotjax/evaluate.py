@@ -59,8 +59,9 @@ class Evaluator:
   ):
     """`[n, H, W, C]`, `[n, A]` twice -> the answers to the n A views, a dict.
 
-    "theta" the truth and "decoded" `[N]`; where the head states a density
-    "log_density" `[N]` at the truth and, asked for, its "table" `[N, G]`.
+    "theta" the truth and "decoded" `[N]`, "diagnostics" a dict of `[N]`; where
+    the head states a density "log_density" `[N]` at the truth and, asked for,
+    its "table" `[N, G]`.
     """
 
     def render(image, angle_deg, uniform):
@@ -74,13 +75,14 @@ class Evaluator:
     )
     inputs = inputs.reshape(-1, *inputs.shape[2:])
     theta = self.angles.to_theta(angle_deg).reshape(-1)
-    decoded, log_density, table = [], [], []
+    decoded, diagnostics, log_density, table = [], [], [], []
     for k in range(4 if self.tta == "rot90" else 1):
       turn = self.angles.to_theta(jnp.float32(90.0 * k))
       turned = jnp.rot90(inputs, k, axes=(1, 2))
       outputs, _ = self.model.apply(params, model_state, turned)
       outputs = outputs.astype(jnp.float32)
       decoded.append(self.head.decode(outputs) - turn)
+      diagnostics.append(heads.diagnostics(self.head, outputs))
       at = self.head.log_density(outputs, angles_lib.wrap(theta + turn))
       if at is None:
         continue
@@ -101,7 +103,12 @@ class Evaluator:
     }
     if len(decoded) > 1:
       decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
-    return {"theta": theta, "decoded": angles_lib.wrap(decoded[0]), **answers}
+    return {
+      "theta": theta,
+      "decoded": angles_lib.wrap(decoded[0]),
+      "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
+      **answers,
+    }
 
   def _score_views(
     self, params, model_state, images, angle_deg, uniform, calibration
@@ -112,6 +119,7 @@ class Evaluator:
       params, model_state, images, angle_deg, uniform, full
     )
     theta, decoded = answers.pop("theta"), answers.pop("decoded")
+    diagnostics = answers.pop("diagnostics")
     densities = {}
     if answers:
       densities[""] = (answers["log_density"], answers.get("table"))
@@ -119,9 +127,9 @@ class Evaluator:
       densities["recalibrated_"] = calibration_lib.apply(
         calibration, decoded, theta, **answers
       )
-    scores = {}
+    scores = {"": diagnostics}
     for prefix, (at, table) in densities.items():
-      scores[prefix] = {"log_density": at}
+      scores[prefix] = scores.get(prefix, {}) | {"log_density": at}
       if full:
         scores[prefix] |= probabilistic.density_scores(
           table, theta, uniform.reshape(-1)
@@ -218,6 +226,7 @@ class Evaluator:
       part = self._answer(params, model_state, images, angle_deg, uniform)
       parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
     answers = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+    answers.pop("diagnostics")
     return calibration_lib.fit(answers.pop("decoded"), **answers)
 
 

@@ -81,6 +81,7 @@ class Experiment:
       self.optimizer,
       self.config.num_steps,
       axis_name,
+      self.config.log.every_steps,
     )
 
   def init_state(self, seed: int) -> step_lib.TrainState:

@@ -1,6 +1,8 @@
 """Checkpoints: bit-exact, best and latest apart, damage noticed."""
 
 import logging
+import sys
+import types
 
 import jax
 import numpy as np
@@ -112,6 +114,19 @@ def test_a_damaged_latest_falls_back_and_says_so(tmp_path, damage, caplog):
   store = _open(tmp_path)
   assert store.restore("latest", _state(0)).meta["note"] == 60
   store.close()
+
+
+def test_reads_that_outlive_a_failed_restore_say_nothing(tmp_path, monkeypatch):
+  told = []
+  monkeypatch.setattr(sys, "unraisablehook", told.append)
+  _saved(tmp_path, [3])
+  store = _open(tmp_path)
+  store.restore("latest", _state(0))
+  store.close()
+  for text in ("Event loop is closed", "another"):
+    error = RuntimeError(text)
+    sys.unraisablehook(types.SimpleNamespace(exc_value=error))
+  assert [str(report.exc_value) for report in told] == ["another"]
 
 
 def test_nothing_intact_is_one_line(tmp_path):

@@ -57,6 +57,16 @@ class Head(Protocol):
     """-> `[...]` nats per radian; None where the head states no density."""
 
 
+def diagnostics(head: Head, outputs: jax.Array) -> dict[str, jax.Array]:
+  """`[..., num_outputs]` -> `[...]` each: what a head tells of its outputs.
+
+  A head may have a method `diagnostics(outputs)`, for example of saturation;
+  `metrics.clumping` averages what it returns. Most have none.
+  """
+  method = getattr(head, "diagnostics", None)
+  return method(outputs) if method else {}
+
+
 HEADS = {
   "acm": acm.ACM,
   "bins": bins.Bins,

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import angles, errors
-from rotjax.heads import harmonics, losses, psc, scalar
+from rotjax.heads import harmonics, losses, psc, scalar, vector
 
 ACTIVATIONS = psc.ACTIVATIONS
 LOSSES = scalar.PERIODIC
@@ -67,6 +67,11 @@ class ACM:
 
   def decode(self, outputs: jax.Array) -> jax.Array:
     return decode(self._code(outputs))
+
+  def diagnostics(self, outputs: jax.Array) -> dict[str, jax.Array]:
+    if self.activation != "tanh":
+      return {}
+    return vector.tanh_saturation(outputs.astype(jnp.float32))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: an angle without a stated concentration."""

@@ -61,9 +61,13 @@ class Mixture:
     return -self.log_density(outputs, theta)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    theta = grid.centers(self.grid_size)
-    theta = jnp.broadcast_to(theta, outputs.shape[:-1] + theta.shape)
-    log_p = self.log_density(outputs[..., None, :], theta)
+    # vmap, not broadcasting: what depends on the outputs alone is done once.
+    log_p = jax.vmap(
+      lambda t: self.log_density(
+        outputs, jnp.broadcast_to(t, outputs.shape[:-1])
+      ),
+      out_axes=-1,
+    )(grid.centers(self.grid_size))
     return DECODINGS[self.decode_](log_p)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:

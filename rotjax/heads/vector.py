@@ -22,6 +22,26 @@ ACTIVATIONS = {
 }
 
 
+def tanh_saturation(u: jax.Array) -> dict[str, jax.Array]:
+  """How far outputs have left the part of tanh that learns.
+
+  Args:
+    u: `[..., n]` raw outputs, before the tanh.
+
+  Returns:
+    `[...]` each: `saturated_share` of the n with |tanh u| > .99, where the
+    gradient is below 2 % of its largest (all of them there: the answer is
+    frozen on a corner, a multiple of 45 degrees); `tanh_slope`, the mean
+    derivative 1 - tanh^2 u; `mean_abs_output`, the mean |u|.
+  """
+  v = jnp.tanh(u)
+  return {
+    "saturated_share": (jnp.abs(v) > 0.99).mean(-1, dtype=jnp.float32),
+    "tanh_slope": (1 - v * v).mean(-1),
+    "mean_abs_output": jnp.abs(u).mean(-1),
+  }
+
+
 def mse(v: jax.Array, t: jax.Array) -> jax.Array:
   """|v - t|^2; for a unit vector this is 2 (1 - cos D)."""
   return losses.dot(v - t, v - t)
@@ -116,6 +136,11 @@ class Vector:
   def decode(self, outputs: jax.Array) -> jax.Array:
     v = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
     return losses.direction(v)
+
+  def diagnostics(self, outputs: jax.Array) -> dict[str, jax.Array]:
+    if self.activation != "tanh":
+      return {}
+    return tanh_saturation(outputs.astype(jnp.float32))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: a direction without a stated concentration."""

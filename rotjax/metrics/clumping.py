@@ -16,6 +16,8 @@ from rotjax.metrics import predictions
 # clumps that cancel in it.
 MOMENTS = (1, 4, 8, 18, 36)
 MIN_IMAGES = 8
+# What heads with a tanh say of their outputs: `vector.tanh_saturation`.
+SATURATION = ("saturated_share", "tanh_slope", "mean_abs_output")
 _CELLS = 360  # of the circle, for Kuiper's p-value
 _EXCHANGES = 999  # random ones behind it, _CHUNK at a time
 _CHUNK = 111
@@ -128,26 +130,6 @@ def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
   return as_extreme / (_EXCHANGES + 1)
 
 
-def saturation(outputs: np.ndarray) -> dict[str, float]:
-  """How far a tanh head has left the part of tanh that learns.
-
-  Beyond |tanh| = .99 the gradient is below 2 % of its largest; a view with
-  both outputs there is frozen on a corner, a multiple of 45 degrees.
-
-  Args:
-    outputs: `[..., 2]` raw outputs, before the tanh.
-
-  Returns:
-    `saturated_share` of outputs with |tanh(u)| > .99 and `mean_abs_output`,
-    the mean |u|.
-  """
-  u = np.abs(np.asarray(outputs, np.float64))
-  return {
-    "saturated_share": float((np.tanh(u) > 0.99).mean()),
-    "mean_abs_output": float(u.mean()),
-  }
-
-
 def compute(p: predictions.Predictions) -> dict[str, float]:
   """Clumping of the answers.
 
@@ -155,7 +137,7 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   and `m{k}_p`, `moment_p_value`; `near_45`; `occupancy_max` and
   `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of answers
   against truth and `kuiper_p`. The p-values only with MIN_IMAGES images or
-  more. Saturation, where the predictions hold it.
+  more. The means of SATURATION, where the head states them.
   """
   period = p.angles.period_deg
   enough = p.num_clusters >= MIN_IMAGES
@@ -172,7 +154,10 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   metrics["kuiper_v"] = kuiper_statistic(p.decoded_deg, p.angle_deg, period)
   if enough:
     metrics["kuiper_p"] = kuiper_p_value(p)
-  return metrics | dict(p.saturation)
+  for name in SATURATION:
+    if name in p.scores:
+      metrics[name] = float(p.scores[name].mean())
+  return metrics
 
 
 def chance(angles: angles_lib.Angles) -> dict[str, float]:

@@ -24,9 +24,8 @@ class Predictions:
     angles: the circle on which the answers are scored.
     scores: `[n, A]` numbers of each view, by name: `probabilistic.in_degrees`
       lists them. Present only where the head states a density; the names with
-      the prefix "recalibrated_" are there for every head.
-    saturation: what `clumping.saturation` made of the head's raw outputs, where
-      that was asked for.
+      the prefix "recalibrated_" are there for every head, and what
+      `heads.diagnostics` names for some.
   """
 
   angle_deg: np.ndarray
@@ -35,7 +34,6 @@ class Predictions:
   label: np.ndarray
   angles: angles_lib.Angles
   scores: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-  saturation: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
     # NumPy would broadcast a wrong shape into a plausible, wrong metric.

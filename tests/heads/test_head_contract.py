@@ -81,7 +81,8 @@ def test_shapes_types_jit_and_vmap(name):
   np.testing.assert_allclose(mapped, expected, rtol=2e-6, atol=1e-6)
   assert angles[0].dtype == np.float32 and angles[0].shape == (2, 8)
   for angle in angles:
-    assert reference.arc(angle.ravel(), decoded).max() < 1e-5
+    # A mode between two points of a grid is a quotient of small differences.
+    assert reference.arc(angle.ravel(), decoded).max() < 3e-5
   assert log_p is None or (log_p.shape == (16,) and log_p.dtype == np.float32)
 
 

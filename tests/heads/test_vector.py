@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rotjax import heads
 from rotjax.heads import psc, scalar, vector
 from tests.heads import cases, reference
 
@@ -158,3 +159,14 @@ def test_which_losses_are_rotation_invariant(name):
   )
   same = np.abs(loss2 - loss) <= 2e-5 * (1 + loss)
   assert same.all() == (name not in ("l1", "cdl"))
+
+
+def test_saturation_of_a_tanh():
+  outputs = np.array([[0.0, 2.0], [-3.0, 100.0], [2.7, -2.5]], np.float32)
+  found = heads.diagnostics(vector.Vector(activation="tanh"), outputs)
+  # tanh(2.6467) = .99.
+  np.testing.assert_allclose(found["saturated_share"], [0, 1, 0.5])
+  np.testing.assert_allclose(found["mean_abs_output"], [1, 51.5, 2.6])
+  slope = 1 / np.cosh(np.float64(outputs)) ** 2
+  np.testing.assert_allclose(found["tanh_slope"], slope.mean(-1), atol=1e-7)
+  assert heads.diagnostics(vector.Vector(), outputs) == {}
