@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import types
 
 import ml_collections
 
@@ -28,6 +29,42 @@ def find_file(name: str) -> pathlib.Path:
   raise errors.unknown("config", name, shipped)
 
 
+def load_module(path: pathlib.Path) -> types.ModuleType:
+  """Executes a config file.
+
+  Raises:
+    UserError: it fails.
+  """
+  module_spec = importlib.util.spec_from_file_location(
+    f"rotjax_config_{path.stem}", path
+  )
+  module = importlib.util.module_from_spec(module_spec)
+  try:
+    module_spec.loader.exec_module(module)
+  except Exception as error:
+    raise errors.UserError(
+      f"config file {path} cannot be read: {type(error).__name__}: {error}"
+    ) from error
+  return module
+
+
+def config_of(
+  module: types.ModuleType, path: pathlib.Path, variant: str
+) -> ml_collections.ConfigDict:
+  """What its `get_config(variant)` returns, named after file and variant.
+
+  Raises:
+    UserError: there is no such function or variant.
+  """
+  if not callable(getattr(module, "get_config", None)):
+    raise errors.UserError(
+      f"config file {path} has no function get_config(variant)"
+    )
+  config = module.get_config(variant)
+  config.name = "-".join([path.stem, *filter(None, variant.split(","))])
+  return config
+
+
 def load(spec: str) -> ml_collections.ConfigDict:
   """The config that `--config FILE[:variant]` names, with its name set.
 
@@ -36,21 +73,4 @@ def load(spec: str) -> ml_collections.ConfigDict:
   """
   name, _, variant = spec.partition(":")
   path = find_file(name)
-  module_spec = importlib.util.spec_from_file_location(
-    f"rotjax_config_{path.stem}", path
-  )
-  module = importlib.util.module_from_spec(module_spec)
-  try:
-    module_spec.loader.exec_module(module)
-    get_config = module.get_config
-  except AttributeError:
-    raise errors.UserError(
-      f"config file {path} has no function get_config(variant)"
-    ) from None
-  except Exception as error:
-    raise errors.UserError(
-      f"config file {path} cannot be read: {type(error).__name__}: {error}"
-    ) from error
-  config = get_config(variant)
-  config.name = "-".join([path.stem, *filter(None, variant.split(","))])
-  return config
+  return config_of(load_module(path), path, variant)

@@ -1,5 +1,6 @@
 """From a config and a workdir to finished run folders: seeds, resuming."""
 
+from collections.abc import Mapping
 import pathlib
 import shutil
 import sys
@@ -87,6 +88,38 @@ def _check_same(config, file, ignored=()):
     )
 
 
+def train_seeds(
+  config: Any, folders: Mapping[int, pathlib.Path]
+) -> bool | None:
+  """Trains the seeds whose folders hold no results yet.
+
+  Args:
+    config: resolved and validated.
+    folders: seed -> run folder.
+
+  Returns:
+    Whether they trained together, in one program; None when all are finished.
+
+  Raises:
+    UserError: wrong input; nothing was overwritten.
+    stopping.Stopped: a signal came; the runs can be resumed.
+  """
+  from rotjax import train as train_lib  # orbax and tfds only now
+
+  for seed, folder in folders.items():
+    claim(_single(config, seed), folder, False)
+  left = [s for s, f in folders.items() if not (f / "summary.json").exists()]
+  if not left:
+    return None
+  together = executors.seeds_together(config.seeds_together, len(left))
+  if together:
+    train_lib.train(config, left, [folders[seed] for seed in left])
+  else:
+    for seed in left:
+      train_lib.train(_single(config, seed), [seed], [folders[seed]])
+  return together
+
+
 def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
   """Trains what is not finished yet and shows the table.
 
@@ -101,22 +134,11 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
   Raises:
     UserError: wrong input; nothing was overwritten.
   """
-  from rotjax import train as train_lib  # orbax and tfds only now
-
   claim(config, workdir, overwrite)
   folders = _seed_folders(config, workdir)
-  for seed, folder in folders.items():
-    if folder != workdir:
-      claim(_single(config, seed), folder, False)
-  left = [s for s, f in folders.items() if not (f / "summary.json").exists()]
-  if not left:
-    print(f"{config.name} is finished already; --overwrite starts again.")
   try:
-    if left and executors.seeds_together(config.seeds_together, len(left)):
-      train_lib.train(config, left, [folders[seed] for seed in left])
-    else:
-      for seed in left:
-        train_lib.train(_single(config, seed), [seed], [folders[seed]])
+    if train_seeds(config, folders) is None:
+      print(f"{config.name} is finished already; --overwrite starts again.")
   except stopping.Stopped as stopped:
     print(
       f"rotjax: stopped by {stopped}; the same command resumes {workdir}",

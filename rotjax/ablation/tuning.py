@@ -6,6 +6,7 @@ and seed, and takes what is best on validation; the test set is not read.
 """
 
 from collections.abc import Sequence
+import dataclasses
 import math
 import pathlib
 from typing import Any
@@ -17,13 +18,22 @@ from rotjax import train as train_lib
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
 
 
-def tune(
-  config: Any,
-  workdir: pathlib.Path,
-  values: Sequence[float] = GRID,
-  num_steps: int = 500,
-  field: str = "optim.learning_rate",
-) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class Budget:
+  """What every arm of a sweep may spend on choosing a value.
+
+  Attributes:
+    values: tried.
+    num_steps: of each trial, the schedule included.
+    field: which field of the config is tried; a head's own scale works too.
+  """
+
+  values: Sequence[float] = GRID
+  num_steps: int = 500
+  field: str = "optim.learning_rate"
+
+
+def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
   """Trains the config once for each value, briefly, and keeps the best.
 
   Runs that are there already are not repeated. A value whose training diverges
@@ -32,9 +42,7 @@ def tune(
   Args:
     config: the arm, resolved.
     workdir: holds a run folder for each value, and tuning.json.
-    values: tried; the same for every arm that is to be compared.
-    num_steps: of each trial, the schedule included.
-    field: which field of the config is tried; a head's own scale works too.
+    budget: the same for every arm that is to be compared.
 
   Returns:
     What tuning.json holds: "field", "best", "num_steps" and "val_mae_deg" by
@@ -43,6 +51,7 @@ def tune(
   Raises:
     UserError: no values, a field that does not exist, or every value diverged.
   """
+  values, field, num_steps = budget.values, budget.field, budget.num_steps
   if not values:
     raise errors.UserError("no values to choose among")
   scores = {}

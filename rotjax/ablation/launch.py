@@ -1,0 +1,206 @@
+"""Running the arms of a sweep: here, in processes, or as a Slurm array.
+
+Every launcher consumes the manifest; what runs an arm is always `run_arm`.
+"""
+
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+import traceback
+
+import jax
+
+from rotjax import config as config_lib
+from rotjax import launch as launch_lib
+from rotjax import run_folder, stopping
+from rotjax.ablation import manifest, sweep, tuning
+
+
+def run_arm(
+  plan: sweep.Sweep, arm: sweep.Arm, workdir: pathlib.Path
+) -> str | None:
+  """Tunes an arm and trains the seeds that are not finished.
+
+  Args:
+    plan: the sweep.
+    arm: one of its arms.
+    workdir: of the sweep.
+
+  Returns:
+    The error that ended it, which is on record in `failed.json`; None when
+    the arm is done.
+
+  Raises:
+    stopping.Stopped: a signal came; the arm can be resumed.
+  """
+  folder = manifest.folder(workdir, arm)
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / "failed.json").unlink(missing_ok=True)
+  try:
+    config, found = arm.config, None
+    if plan.tuning:
+      found = tuning.tune(config, folder / "tuning", plan.tuning)
+      config = config_lib.resolve(config, {found["field"]: found["best"]})
+    folders = manifest.seed_folders(workdir, arm)
+    together = launch_lib.train_seeds(config, folders)
+    record = {
+      "tuning": found,
+      "seeds_together": together,
+      "device": jax.devices()[0].device_kind,
+    }
+    if together is not None:
+      run_folder.write_json(folder / "arm.json", record)
+  except stopping.Stopped:
+    raise
+  except Exception as error:  # the sweep goes on, whatever it was
+    first = (str(error).splitlines() or [""])[0]
+    message = f"{type(error).__name__}: {first}"
+    run_folder.write_json(
+      folder / "failed.json",
+      {"error": message, "traceback": traceback.format_exc()},
+    )
+    return message
+  return None
+
+
+class _Clock:
+  """Says how far a sweep has come and when it may end."""
+
+  def __init__(self, total: int):
+    self._total, self._done, self._since = total, 0, time.monotonic()
+
+  def line(self, what: str) -> None:
+    elapsed = time.monotonic() - self._since
+    text = f"[{self._done}/{self._total}] {what}, {_minutes(elapsed)} so far"
+    if self._done:
+      left = elapsed / self._done * (self._total - self._done)
+      text += f", about {_minutes(left)} left"
+    print(f"rotjax: {text}", file=sys.stderr, flush=True)
+
+  def ended(self, name: str, error: str | None) -> None:
+    self._done += 1
+    self.line(f"{name} failed: {error}" if error else f"{name} done")
+
+
+def _minutes(seconds: float) -> str:
+  return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def to_do(plan: sweep.Sweep, workdir: pathlib.Path) -> list[sweep.Arm]:
+  """The arms that are not done; failed ones are tried again."""
+  arms = plan.arms
+  return [a for a in arms if manifest.status(workdir, a) != "done"]
+
+
+def local(plan: sweep.Sweep, workdir: pathlib.Path, num_workers: int) -> None:
+  """Runs what is to do on this machine.
+
+  Args:
+    plan: the sweep.
+    workdir: of the sweep.
+    num_workers: 1 runs the arms in this process; more, each in one of its own.
+
+  Raises:
+    stopping.Stopped: a signal came.
+  """
+  arms = to_do(plan, workdir)
+  clock = _Clock(len(arms))
+  with stopping.on_signals() as stop:
+    if num_workers > 1:
+      _processes(arms, workdir, num_workers, clock, stop)
+      return
+    for arm in arms:
+      stop.check()
+      clock.line(f"{arm.name} begins")
+      clock.ended(arm.name, run_arm(plan, arm, workdir))
+
+
+def command(workdir: pathlib.Path, arm: sweep.Arm) -> list[str]:
+  """The command line that runs one arm of a manifest."""
+  module = ["-m", "rotjax.ablate", "--workdir", str(workdir)]
+  return [sys.executable, *module, "--arm", arm.name]
+
+
+def _processes(arms, workdir, num_workers, clock, stop):
+  waiting, running = list(arms), {}
+  try:
+    while waiting or running:
+      while waiting and len(running) < num_workers:
+        arm = waiting.pop(0)
+        folder = manifest.folder(workdir, arm)
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "log.txt", "a") as log:
+          process = subprocess.Popen(
+            command(workdir, arm), stdout=log, stderr=subprocess.STDOUT
+          )
+        running[arm.name] = arm, process
+        clock.line(f"{arm.name} begins")
+      for arm, process in list(running.values()):
+        if process.poll() is None:
+          continue
+        del running[arm.name]
+        if process.returncode == stopping.EXIT_STATUS:
+          raise stopping.Stopped(f"a signal to {arm.name}")
+        clock.ended(arm.name, _process_error(workdir, arm, process.returncode))
+      stop.check()
+      time.sleep(0.1)
+  finally:
+    for _, process in running.values():
+      process.terminate()
+    for _, process in running.values():
+      process.wait()
+
+
+def _process_error(workdir, arm, returncode) -> str | None:
+  if manifest.status(workdir, arm) == "done":
+    return None
+  error = manifest.failure(workdir, arm)
+  if error is None:  # killed, or it could not even begin
+    folder = manifest.folder(workdir, arm)
+    error = f"its process ended with status {returncode}, see {folder}/log.txt"
+    run_folder.write_json(folder / "failed.json", {"error": error})
+  return error
+
+
+def sbatch_script(
+  plan: sweep.Sweep, workdir: pathlib.Path, options: dict[str, str]
+) -> str:
+  """A job array with one task for each arm that is to do.
+
+  A task is told 60 seconds before its time is over, saves, exits with status
+  75 and is put back into the queue.
+
+  Args:
+    plan: the sweep.
+    workdir: of the sweep, on a file system that the nodes share.
+    options: of sbatch, for example {"partition": "gpu", "time": "4:00:00"}.
+
+  Returns:
+    The text of the script.
+  """
+  arms = to_do(plan, workdir)
+  fixed = {
+    "job-name": plan.name,
+    "array": f"0-{len(arms) - 1}",
+    "output": f"{workdir}/slurm-%A_%a.txt",
+    "open-mode": "append",
+    "signal": "TERM@60",
+    **options,
+  }
+  lines = ["#!/usr/bin/env bash", "#SBATCH --requeue"]
+  lines += [f"#SBATCH --{key}={value}" for key, value in fixed.items()]
+  names = " ".join(shlex.quote(arm.name) for arm in arms)
+  base = shlex.join(command(workdir, arms[0])[:-1])
+  lines += [
+    "",
+    f"arms=({names})",
+    f'srun {base} "${{arms[$SLURM_ARRAY_TASK_ID]}}"',
+    "status=$?",
+    'if [ "$status" -eq 75 ]; then',
+    '  scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"',
+    "fi",
+    'exit "$status"',
+  ]
+  return "\n".join(lines) + "\n"

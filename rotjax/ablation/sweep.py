@@ -1,0 +1,153 @@
+"""Sweeps: the arms of an ablation, from an experiment file.
+
+An experiment file is a config file with a question. Its docstring says what is
+asked; `get_config(variant)` returns what all arms share; `sweep()` yields each
+arm as a name and flat overrides, which the helpers below combine. Optional:
+`BASELINE`, the arm that others are compared with (else the first), and
+`TUNING`, the budget that chooses a learning rate for every arm.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+import inspect
+import itertools
+import pathlib
+from typing import Any
+
+import rotjax
+from rotjax import config as config_lib
+from rotjax import config_files, errors
+from rotjax.ablation import tuning as tuning_lib
+
+# Name and overrides of an arm, or of what becomes one in a product.
+Point = tuple[str, dict[str, Any]]
+
+
+def over(key: str, values: Sequence[Any]) -> list[Point]:
+  """One point for each value of a config field, named after the value."""
+  return [(str(value), {key: value}) for value in values]
+
+
+def product(*axes: Iterable[Point]) -> Iterator[Point]:
+  """Every combination of points, the last axis fastest."""
+  return map(_join, itertools.product(*axes))
+
+
+def zipped(*axes: Iterable[Point]) -> Iterator[Point]:
+  """First with first, second with second; axes of one length."""
+  return map(_join, zip(*axes, strict=True))
+
+
+def chain(*axes: Iterable[Point]) -> Iterator[Point]:
+  """One after another."""
+  return itertools.chain(*axes)
+
+
+def _join(points: Iterable[Point]) -> Point:
+  names, overrides = zip(*points)
+  joined = {k: v for part in overrides for k, v in part.items()}
+  return "-".join(names), joined
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+  """One row of the table.
+
+  Attributes:
+    name: unique in its sweep.
+    config: resolved and validated.
+  """
+
+  name: str
+  config: Any
+
+  @property
+  def address(self) -> str:
+    """What decides its numbers, the seed apart, as eight hexadecimal digits."""
+    fields = config_lib.identity(self.config)
+    for key in ("seed", "num_seeds", "seeds_together"):
+      del fields[key]
+    return config_lib.digest({**fields, "rotjax": rotjax.__version__})
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+  """An experiment file, read and checked.
+
+  Attributes:
+    name: of the file and its variant.
+    question: its docstring.
+    arms: at least one, all names different.
+    baseline: the name of one.
+    tuning: how a learning rate is chosen for each; None for as configured.
+  """
+
+  name: str
+  question: str
+  arms: list[Arm]
+  baseline: str
+  tuning: tuning_lib.Budget | None
+
+
+def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
+  """Reads `FILE[:variant]` and checks every arm.
+
+  Args:
+    spec: of the experiment file.
+    overrides: dotted keys for all arms, after their own.
+
+  Raises:
+    UserError: no such file, no `sweep` in it, an unknown key or baseline, two
+      arms of one name, or an arm whose config is not valid.
+  """
+  name, _, variant = spec.partition(":")
+  path = pathlib.Path(name)
+  if not path.is_file():
+    near = sorted(str(f) for f in path.parent.glob("*.py"))
+    raise errors.unknown("experiment file", name, near)
+  module = config_files.load_module(path)
+  base = config_files.config_of(module, path, variant)
+  points = _points(module, path)
+  arms = [_arm(base, *point, overrides or {}) for point in points]
+  names = [arm.name for arm in arms]
+  twice = sorted({n for n in names if names.count(n) > 1})
+  if twice:
+    raise errors.UserError(
+      f"experiment file {path}: two arms are called {twice[0]!r}"
+    )
+  if not arms:
+    raise errors.UserError(f"experiment file {path}: sweep() yields no arm")
+  baseline = getattr(module, "BASELINE", names[0])
+  if baseline not in names:
+    raise errors.unknown("BASELINE", baseline, names)
+  # A smoke run asks whether every arm runs at all; no rate is worth choosing.
+  smoke = "smoke" in variant.split(",")
+  budget = None if smoke else getattr(module, "TUNING", None)
+  question = inspect.getdoc(module) or ""
+  return Sweep(base.name, question, arms, baseline, budget)
+
+
+def _points(module: Any, path: pathlib.Path) -> list[Point]:
+  function: Callable | None = getattr(module, "sweep", None)
+  if not callable(function):
+    raise errors.UserError(
+      f"experiment file {path} has no function sweep() that yields arms"
+    )
+  try:
+    return [(str(name), dict(overrides)) for name, overrides in function()]
+  except (TypeError, ValueError) as error:
+    raise errors.UserError(
+      f"experiment file {path}: sweep() must yield (name, overrides): {error}"
+    ) from None
+
+
+def _arm(base: Any, name: str, own: dict, overrides: dict) -> Arm:
+  if not name or set(name) & set("/\\:\n") or name.startswith("."):
+    raise errors.UserError(f"arm name {name!r} cannot name a folder")
+  try:
+    config = config_lib.resolve(base, {**own, **overrides})
+    config.name = name
+    config_lib.validate(config)
+  except errors.UserError as error:
+    raise errors.UserError(f"arm {name}: {error}") from None
+  return Arm(name, config)
