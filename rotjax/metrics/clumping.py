@@ -62,11 +62,16 @@ def moment_p_value(p: predictions.Predictions, k: int) -> float:
   return float(scipy.stats.f.sf(t_square * (n - 2) / (2 * (n - 1)), 2, n - 2))
 
 
-def near_45(angle_deg: np.ndarray, period_deg: float) -> float:
-  """Share within 3 degrees of a multiple of 45; .1333 for uniform angles."""
+def is_near_45(angle_deg: np.ndarray, period_deg: float) -> np.ndarray:
+  """Which angles lie within 3 degrees of a multiple of 45."""
   turns = np.asarray(angle_deg, np.float64) * (360 / period_deg)
   # float32 radians hold a degree to about 1e-5; 3 itself counts as near.
-  return float((np.abs(angles_lib.wrap(turns, 45)) <= 3 + 1e-4).mean())
+  return np.abs(angles_lib.wrap(turns, 45)) <= 3 + 1e-4
+
+
+def near_45(angle_deg: np.ndarray, period_deg: float) -> float:
+  """Share of `is_near_45`; .1333 for uniform angles."""
+  return float(is_near_45(angle_deg, period_deg).mean())
 
 
 def occupancy(angle_deg: np.ndarray, period_deg: float) -> np.ndarray:

@@ -5,10 +5,11 @@ give intervals up to six times too narrow.
 """
 
 from collections.abc import Callable
+import functools
 
 import numpy as np
 
-from rotjax.metrics import predictions
+from rotjax.metrics import clumping, predictions
 
 # Resamples whose weights are held at once, to bound memory.
 _CHUNK = 64
@@ -54,20 +55,51 @@ def weighted_median(
   return np.array(medians)
 
 
-# Each maps predictions and `[B, num_images]` counts to `[B]` numbers.
-STATISTICS: dict[str, Callable[..., np.ndarray]] = {
-  "mae_deg": lambda p, c: weighted_mean(p, p.error_deg, c),
-  "median_deg": lambda p, c: weighted_median(p, p.error_deg, c),
-  "nll": lambda p, c: weighted_mean(p, -p.scores["log_density"], c),
-  "recalibrated_nll": lambda p, c: weighted_mean(
-    p, -p.scores["recalibrated_log_density"], c
-  ),
-}
+# Metrics that are medians over views, by the views' values.
+_MEDIANS = {"median_deg": lambda p: p.error_deg}
+
+
+def _view_values(name: str, p: predictions.Predictions) -> np.ndarray | None:
+  """`[n, A]` what the metric `name` is the mean over views of, if it is one."""
+  prefix = "recalibrated_" if name.startswith("recalibrated_") else ""
+  if name == "mae_deg":
+    return p.error_deg
+  if name.startswith("acc_at_"):
+    return p.error_deg <= float(name.removeprefix("acc_at_"))
+  if name == "near_45":
+    return clumping.is_near_45(p.decoded_deg, p.angles.period_deg)
+  if name == prefix + "nll" and prefix + "log_density" in p.scores:
+    return -p.scores[prefix + "log_density"]
+  return p.scores.get(name)
+
+
+def known(name: str, p: predictions.Predictions) -> bool:
+  """Whether `statistic` can resample this metric."""
+  return name in _MEDIANS or _view_values(name, p) is not None
+
+
+def statistic(
+  name: str, p: predictions.Predictions, counts: np.ndarray
+) -> np.ndarray:
+  """A metric on resampled images.
+
+  Args:
+    name: of the metric, as in summary.json; `known` here.
+    p: the predictions.
+    counts: `[B, num_images]` how often each image occurs.
+
+  Returns:
+    `[B]`.
+  """
+  if name in _MEDIANS:
+    return weighted_median(p, _MEDIANS[name](p), counts)
+  values = _view_values(name, p)
+  return weighted_mean(p, values.astype(np.float64), counts)
 
 
 def interval(
   p: predictions.Predictions,
-  statistic: str | Callable[..., np.ndarray],
+  metric: str | Callable[..., np.ndarray],
   num_resamples: int = 1000,
   seed: int = 0,
   level: float = 0.95,
@@ -79,7 +111,8 @@ def interval(
 
   Args:
     p: the predictions.
-    statistic: a key of STATISTICS, or a function like theirs.
+    metric: the name of one that is `known`, or a function of predictions and
+      `[B, num_images]` counts.
     num_resamples: B.
     seed: of the resampling.
     level: share of resamples inside.
@@ -87,7 +120,9 @@ def interval(
   Returns:
     Lower and upper end.
   """
-  function = STATISTICS[statistic] if isinstance(statistic, str) else statistic
+  function = metric
+  if isinstance(metric, str):
+    function = functools.partial(statistic, metric)
   counts = resample_counts(p.num_clusters, num_resamples, seed)
   draws = np.concatenate(
     [

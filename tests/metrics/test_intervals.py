@@ -34,8 +34,8 @@ def test_weighted_statistics_are_those_of_repeated_images(num_angles):
   p = predictions(error, example)
   counts = intervals.resample_counts(p.num_clusters, 20, seed=1)
   assert counts.shape == (20, 6) and (counts.sum(1) == 6).all()
-  mae = intervals.STATISTICS["mae_deg"](p, counts)
-  median = intervals.STATISTICS["median_deg"](p, counts)
+  mae = intervals.statistic("mae_deg", p, counts)
+  median = intervals.statistic("median_deg", p, counts)
   names = np.unique(example)
   for b in range(20):
     rows = [
@@ -73,6 +73,7 @@ def test_nll_and_own_statistics():
   nll = intervals.interval(p, "nll")
   assert nll[0] < -log_density.mean() < nll[1]
   assert intervals.interval(p, "recalibrated_nll") == nll
+  assert intervals.known("nll", p) and not intervals.known("crps_deg", p)
 
   def own(p, counts):
     return intervals.weighted_mean(p, -log_density, counts)

@@ -1,0 +1,84 @@
+"""Reading what the arms of a sweep left behind."""
+
+import dataclasses
+import pathlib
+from typing import Any
+import zipfile
+
+import numpy as np
+
+from rotjax import config as config_lib
+from rotjax import errors, metrics
+from rotjax import summary as summary_lib
+from rotjax.ablation import manifest
+from rotjax.ablation import sweep as sweep_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmResult:
+  """An arm's runs.
+
+  Attributes:
+    arm: what was asked for.
+    summaries: seed -> summary.json of each finished run.
+    predictions: seed -> its test predictions.
+    record: arm.json: how the rate was tuned, whether seeds trained together;
+      empty before the arm is done.
+    error: why the last attempt failed, if it did.
+  """
+
+  arm: sweep_lib.Arm
+  summaries: dict[int, dict[str, Any]]
+  predictions: dict[int, metrics.Predictions]
+  record: dict[str, Any]
+  error: str | None
+
+
+def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
+  """predictions.npz of a run, as `summary.save_predictions` wrote it.
+
+  Raises:
+    UserError: it is missing or broken.
+  """
+  file = folder / "predictions.npz"
+  angles = config_lib.build_angles(config)
+  named = ("theta", "decoded", "example", "label")
+  try:
+    with np.load(file) as found:
+      theta, decoded, example, label = (found[name] for name in named)
+      scores = {k: found[k] for k in found.files if k not in named}
+    return metrics.Predictions(
+      angle_deg=np.rad2deg(theta.astype(np.float64)),
+      decoded_deg=np.rad2deg(decoded.astype(np.float64)),
+      example=example,
+      label=label,
+      angles=angles,
+      scores=scores,
+    )
+  except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    raise errors.UserError(
+      f"{file} cannot be read ({error}): delete {folder / 'summary.json'} and"
+      " run the same command again to write it anew"
+    ) from None
+
+
+def read_arm(workdir: pathlib.Path, arm: sweep_lib.Arm) -> ArmResult:
+  """What there is of one arm.
+
+  Raises:
+    UserError: a file of a finished run is missing or broken.
+  """
+  folders = manifest.finished(workdir, arm)
+  record = manifest.folder(workdir, arm) / "arm.json"
+  return ArmResult(
+    arm,
+    {seed: summary_lib.read(folder) for seed, folder in folders.items()},
+    {s: read_predictions(folder, arm.config) for s, folder in folders.items()},
+    manifest.read_json(record) if record.exists() else {},
+    manifest.failure(workdir, arm),
+  )
+
+
+def read_all(plan: sweep_lib.Sweep, workdir: pathlib.Path) -> list[ArmResult]:
+  """`read_arm` of every arm, in the sweep's order."""
+  return [read_arm(workdir, arm) for arm in plan.arms]

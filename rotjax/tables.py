@@ -1,0 +1,49 @@
+"""`python -m rotjax.tables`: a sweep's table, from its run folders alone."""
+
+from collections.abc import Sequence
+import json
+import pathlib
+
+from rotjax import cli
+
+
+def main(argv: Sequence[str]) -> None:
+  """Runs the command."""
+  p = cli.parser(
+    "rotjax.tables",
+    "Make the table of a sweep from its run folders: means over seeds with 95 %"
+    " intervals over seeds and images, paired comparisons with the baseline."
+    " Writes table.md, .tex, .csv, .json and .html into the folder.",
+    "  python -m rotjax.tables --workdir runs/heads --sort mae_deg\n"
+    "  python -m rotjax.tables --workdir runs/heads --format latex"
+    " --columns mae_deg,median_deg,acc_at_5,seeds",
+  )
+  p.add_argument("--workdir", required=True, metavar="DIR")
+  formats = ("text", "markdown", "latex", "csv", "json", "html")
+  p.add_argument("--format", choices=formats, default="text")
+  p.add_argument(
+    "--columns",
+    default="",
+    metavar="A,B,...",
+    help="metrics of summary.json, other_warp.METRIC, difference, seeds, ...",
+  )
+  p.add_argument(
+    "--sort", default="", metavar="METRIC", help="best first by this metric"
+  )
+  args = p.parse_args(argv)
+  from rotjax.ablation import formats as formats_lib
+  from rotjax.ablation import manifest, tables
+
+  workdir = pathlib.Path(args.workdir)
+  plan = manifest.read(workdir)
+  columns = [c for c in args.columns.split(",") if c]
+  table = tables.build(plan, workdir, columns, args.sort)
+  tables.write_all(table, workdir)
+  if args.format == "json":
+    print(json.dumps(tables.to_dict(table), indent=2))
+  else:
+    print(formats_lib.FORMATS[args.format](table), end="")
+
+
+if __name__ == "__main__":
+  cli.run(main)
