@@ -1,10 +1,11 @@
-"""Finding and reading config files."""
+"""Finding and reading config files, and the config.json of a run."""
 
 import importlib.util
 import pathlib
 
 import ml_collections
 
+from rotjax import config as config_lib
 from rotjax import errors
 
 
@@ -54,3 +55,16 @@ def load(spec: str) -> ml_collections.ConfigDict:
   config = get_config(variant)
   config.name = "-".join([path.stem, *filter(None, variant.split(","))])
   return config
+
+
+def read(file: pathlib.Path) -> ml_collections.ConfigDict:
+  """The config.json of a run folder.
+
+  Raises:
+    UserError: it is not there, or not JSON of an object.
+  """
+  try:
+    return config_lib.from_json(file.read_text())
+  # Other JSON than an object raises either of the last two.
+  except (OSError, ValueError, TypeError, AttributeError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None

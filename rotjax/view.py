@@ -270,10 +270,22 @@ class View:
       turned = jnp.clip(turned, 0.0, 255.0)  # cubic samples overshoot
     else:
       turned = self._turn(image, draw, center)
-    turned *= _PIXEL_RANGES[self.pixel_range]
+    return self.finish(turned)
+
+  def finish(self, turned: jax.Array) -> jax.Array:
+    """The end of `render`: scales the pixels of a turned picture and masks it.
+
+    Args:
+      turned: `[size, size, C]` 0..255, uint8 or float32.
+
+    Returns:
+      `[size, size, C]` float32.
+    """
+    pixels = turned.astype(jnp.float32) * _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
-      turned = jnp.where(warp.disc(canvas)[..., None], turned, 0.0)
-    return turned
+      inside = warp.disc((self.size, self.size))[..., None]
+      pixels = jnp.where(inside, pixels, 0.0)
+    return pixels
 
   def sample(
     self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
