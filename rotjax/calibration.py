@@ -163,6 +163,30 @@ def _vonmises_log_density(
   return -2 * kappa * square - math.log(2 * math.pi) - log_i0e
 
 
+def on_ring(
+  calibration: Calibration, answer: jax.Array, table: jax.Array | None = None
+) -> jax.Array:
+  """The recalibrated log-density on a ring; see `apply`.
+
+  Returns:
+    `[..., G]` on `probabilistic.grid(G)`, nats per radian.
+  """
+  value = jnp.asarray(calibration.value, jnp.float32)
+  if calibration.kind == "vonmises":
+    return jax.vmap(
+      lambda t: _vonmises_log_density(value, answer, t), out_axes=-1
+    )(probabilistic.grid())
+  scaled, log_z = _temper(value, table)
+  return scaled - log_z[..., None]
+
+
+def _temper(value, table):
+  """tau log p `[..., G]` and log Z(tau) `[...]`."""
+  scaled = value * jnp.maximum(table.astype(jnp.float32), _FLOOR)
+  step = 2 * math.pi / scaled.shape[-1]
+  return scaled, jax.nn.logsumexp(scaled, axis=-1) + math.log(step)
+
+
 def apply(
   calibration: Calibration,
   answer: jax.Array,
@@ -183,15 +207,8 @@ def apply(
     `[...]` at theta and `[..., G]` on `probabilistic.grid(G)`; nats per radian.
   """
   value = jnp.asarray(calibration.value, jnp.float32)
+  ring = on_ring(calibration, answer, table)
   if calibration.kind == "vonmises":
-
-    def at(t):
-      return _vonmises_log_density(value, answer, t)
-
-    ring = jax.vmap(at, out_axes=-1)(probabilistic.grid())
-    return at(theta), ring
-  table = value * jnp.maximum(table.astype(jnp.float32), _FLOOR)
-  step = 2 * math.pi / table.shape[-1]
-  log_z = jax.nn.logsumexp(table, axis=-1) + math.log(step)
-  truth = jnp.maximum(log_density, _FLOOR)
-  return value * truth - log_z, table - log_z[..., None]
+    return _vonmises_log_density(value, answer, theta), ring
+  _, log_z = _temper(value, table)
+  return value * jnp.maximum(log_density, _FLOOR) - log_z, ring

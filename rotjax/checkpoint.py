@@ -56,10 +56,14 @@ def digest(tree: Any) -> str:
   return total.hexdigest()
 
 
-def _manager(folder: pathlib.Path, keep: int) -> ocp.CheckpointManager:
+def _manager(
+  folder: pathlib.Path, keep: int, read_only: bool
+) -> ocp.CheckpointManager:
   policies = ocp.checkpoint_managers
   options = ocp.CheckpointManagerOptions(
-    preservation_policy=policies.LatestN(keep), create=True
+    preservation_policy=policies.LatestN(keep),
+    create=not read_only,
+    read_only=read_only,
   )
   registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
   for args in (ocp.args.StandardSave, ocp.args.StandardRestore):
@@ -81,12 +85,17 @@ class Restored:
 
 
 class Checkpoints:
-  """The checkpoints of one run; `close` it, or the last save may be lost."""
+  """The checkpoints of one run; `close` it, or the last save may be lost.
 
-  def __init__(self, folder: pathlib.Path, keep: int):
+  With `read_only` nothing in the folder is created, changed or deleted.
+  """
+
+  def __init__(self, folder: pathlib.Path, keep: int, read_only: bool = False):
+    self._read_only = read_only
     self._managers = {
-      "latest": _manager(folder / "latest", keep),
-      "best": _manager(folder / "best", 1),
+      which: _manager(folder / which, number, read_only)
+      for which, number in (("latest", keep), ("best", 1))
+      if not read_only or (folder / which).is_dir()
     }
 
   def wait(self) -> None:
@@ -140,6 +149,8 @@ class Checkpoints:
 
   def steps(self, which: str) -> list[int]:
     """The steps that are there, newest first."""
+    if which not in self._managers:
+      return []
     return sorted(self._managers[which].all_steps(), reverse=True)
 
   def _restore_step(self, which: str, step: int, target: Any) -> Restored:
@@ -195,7 +206,8 @@ class Checkpoints:
           before,
         )
         # Its number must be free again for the run to save it anew.
-        self._managers[which].delete(step)
+        if not self._read_only:
+          self._managers[which].delete(step)
     return None
 
 

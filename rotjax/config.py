@@ -85,8 +85,9 @@ def build(section: str, sub: Mapping[str, Any]) -> Any:
 
 
 def _construct(factory: Callable, sub: Mapping[str, Any]) -> Any:
-  names = inspect.signature(factory).parameters
-  return factory(**{name: sub[name.rstrip("_")] for name in names})
+  # A config.json from before a field existed means that field's default.
+  given = {n: n.rstrip("_") for n in inspect.signature(factory).parameters}
+  return factory(**{n: sub[key] for n, key in given.items() if key in sub})
 
 
 def build_view(config: Mapping[str, Any]) -> Any:
@@ -136,7 +137,7 @@ def base() -> ml_collections.ConfigDict:
       # Angles at which each image is turned.
       "num_angles": 36,
       # A second test under another interpolator, in its own column: "cubic"
-      # (supersampled), or "own" for none.
+      # (supersampled), "scipy" (splines, on the host), or "own" for none.
       "warp": "cubic",
       # Test-time averaging: "none", or "rot90" over the four quarter turns.
       "tta": "none",
@@ -298,6 +299,13 @@ def _article(kind: type) -> str:
   }[kind]
 
 
+_CHOICES = {
+  "dtype": ("float32", "bfloat16"),
+  "eval.tta": ("none", "rot90"),
+  "eval.warp": ("own", "cubic", "scipy"),
+}
+
+
 def validate(config: ml_collections.ConfigDict) -> None:
   """Checks what no sub-object checks by itself.
 
@@ -321,12 +329,9 @@ def validate(config: ml_collections.ConfigDict) -> None:
   for key, low in least.items():
     if flat[key] < low:
       raise errors.UserError(f"{key} = {flat[key]} must be at least {low}")
-  if config.dtype not in ("float32", "bfloat16"):
-    raise errors.unknown("dtype", config.dtype, ("float32", "bfloat16"))
-  if config.eval.warp not in ("own", "cubic"):
-    raise errors.unknown("eval.warp", config.eval.warp, ("own", "cubic"))
-  if config.eval.tta not in ("none", "rot90"):
-    raise errors.unknown("eval.tta", config.eval.tta, ("none", "rot90"))
+  for key, valid in _CHOICES.items():
+    if flat[key] not in valid:
+      raise errors.unknown(key, flat[key], valid)
   importlib.import_module("rotjax.executors").check_options(config)
   for section in NAMED:
     build(section, config[section])

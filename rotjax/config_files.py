@@ -1,4 +1,4 @@
-"""Finding and reading config files."""
+"""Finding and reading config files, and the config.json of a run."""
 
 import importlib.util
 import pathlib
@@ -6,6 +6,7 @@ import types
 
 import ml_collections
 
+from rotjax import config as config_lib
 from rotjax import errors
 
 
@@ -74,3 +75,16 @@ def load(spec: str) -> ml_collections.ConfigDict:
   name, _, variant = spec.partition(":")
   path = find_file(name)
   return config_of(load_module(path), path, variant)
+
+
+def read(file: pathlib.Path) -> ml_collections.ConfigDict:
+  """The config.json of a run folder.
+
+  Raises:
+    UserError: it is not there, or not JSON of an object.
+  """
+  try:
+    return config_lib.from_json(file.read_text())
+  # Other JSON than an object raises either of the last two.
+  except (OSError, ValueError, TypeError, AttributeError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None

@@ -17,10 +17,66 @@ import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import calibration as calibration_lib
-from rotjax import heads, metrics, models
+from rotjax import heads, host_view, metrics, models
 from rotjax import view as view_lib
 from rotjax.data import Split
 from rotjax.metrics import probabilistic
+
+
+def answers(
+  network: Callable[[jax.Array], jax.Array],
+  head: heads.Head,
+  angles: angles_lib.Angles,
+  inputs: jax.Array,
+  tta: str = "none",
+  theta: jax.Array | None = None,
+  with_table: bool = True,
+) -> dict[str, jax.Array]:
+  """What a network and its head say of pictures.
+
+  Args:
+    network: `[N, S, S, C]` -> `[N, num_outputs]`.
+    head: the meaning of its outputs.
+    angles: states the period.
+    inputs: `[N, S, S, C]` as `view.View.render` makes them.
+    tta: "none", or "rot90", see `Evaluator`.
+    theta: `[N]` the truth, radians; None where it is not known.
+    with_table: whether to tabulate the density.
+
+  Returns:
+    "decoded" `[N]` radians in [-pi, pi) and "diagnostics", a dict of `[N]`;
+    where the head states a density also "log_density" `[N]` at the truth, if
+    given, and, asked for, its "table" `[N, G]` on `probabilistic.grid()`, nats
+    per radian.
+  """
+  decoded, diagnostics, log_density, table = [], [], [], []
+  for k in range(4 if tta == "rot90" else 1):
+    turn = angles.to_theta(jnp.float32(90.0 * k))
+    outputs = network(jnp.rot90(inputs, k, axes=(1, 2))).astype(jnp.float32)
+    decoded.append(head.decode(outputs) - turn)
+    diagnostics.append(heads.diagnostics(head, outputs))
+    if theta is not None:
+      log_density.append(
+        head.log_density(outputs, angles_lib.wrap(theta + turn))
+      )
+    if with_table:
+      ring = probabilistic.tabulate(head, outputs, probabilistic.grid())
+      # The ring is turned back, too: a quarter turn is a whole number of its
+      # points for every period.
+      points = round(90 * k / angles.period_deg * probabilistic.GRID_SIZE)
+      table.append(None if ring is None else jnp.roll(ring, -points, -1))
+  pooled = {
+    name: jax.nn.logsumexp(jnp.stack(parts), axis=0) - math.log(len(parts))
+    for name, parts in (("log_density", log_density), ("table", table))
+    if parts and parts[0] is not None  # no density is stated
+  }
+  if len(decoded) > 1:
+    decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
+  return {
+    "decoded": angles_lib.wrap(decoded[0]),
+    "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
+    **pooled,
+  }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +92,8 @@ class Evaluator:
     tta: "none", or "rot90": the four quarter turns of each input are decoded,
       turned back and averaged as vectors, the densities as probabilities.
     batch_views: views in one call.
-    interpolator: see `view.View.render`.
+    interpolator: see `view.View.render`; "scipy" renders on the host, see
+      `host_view`.
   """
 
   view: view_lib.View
@@ -70,45 +127,23 @@ class Evaluator:
       draw = view_lib.Draw(angle_deg, via_deg=360 * uniform)
       return self.view.render(image, draw, self.interpolator)
 
-    inputs = jax.vmap(jax.vmap(render, (None, 0, 0)))(
-      images, angle_deg, uniform
-    )
+    inputs = images
+    if self.interpolator != "scipy":
+      inputs = jax.vmap(jax.vmap(render, (None, 0, 0)))(
+        images, angle_deg, uniform
+      )
     inputs = inputs.reshape(-1, *inputs.shape[2:])
     theta = self.angles.to_theta(angle_deg).reshape(-1)
-    decoded, diagnostics, log_density, table = [], [], [], []
-    for k in range(4 if self.tta == "rot90" else 1):
-      turn = self.angles.to_theta(jnp.float32(90.0 * k))
-      turned = jnp.rot90(inputs, k, axes=(1, 2))
-      outputs, _ = self.model.apply(params, model_state, turned)
-      outputs = outputs.astype(jnp.float32)
-      decoded.append(self.head.decode(outputs) - turn)
-      diagnostics.append(heads.diagnostics(self.head, outputs))
-      at = self.head.log_density(outputs, angles_lib.wrap(theta + turn))
-      if at is None:
-        continue
-      log_density.append(at)
-      if with_table:
-        ring = probabilistic.tabulate(self.head, outputs, probabilistic.grid())
-        # The ring is turned back, too: a quarter turn is a whole number of
-        # its points for every period.
-        turns = 90 * k / self.angles.period_deg
-        table.append(
-          jnp.roll(ring, -round(turns * probabilistic.GRID_SIZE), -1)
-        )
-    pooled = {"log_density": log_density, "table": table}
-    answers = {
-      name: jax.nn.logsumexp(jnp.stack(parts), axis=0) - math.log(len(parts))
-      for name, parts in pooled.items()
-      if parts
-    }
-    if len(decoded) > 1:
-      decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
-    return {
-      "theta": theta,
-      "decoded": angles_lib.wrap(decoded[0]),
-      "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
-      **answers,
-    }
+    found = answers(
+      lambda x: self.model.apply(params, model_state, x)[0],
+      self.head,
+      self.angles,
+      inputs,
+      self.tta,
+      theta,
+      with_table,
+    )
+    return {"theta": theta, **found}
 
   def _score_views(
     self, params, model_state, images, angle_deg, uniform, calibration
@@ -153,9 +188,12 @@ class Evaluator:
       angles = _pad(angle_deg[start:stop], padding)
       view = start * angles.shape[1] + np.arange(angles.size)
       uniform = np.float32(angles_lib.hashed_uniform(view))
+      images = _pad(split.images[start:stop], padding)
+      if self.interpolator == "scipy":
+        images = host_view.render(self.view, images, angles)
       yield (
         slice(start, stop),
-        _pad(split.images[start:stop], padding),
+        images,
         angles,
         uniform.reshape(angles.shape),
       )

@@ -7,7 +7,14 @@ import sys
 from typing import Any
 
 from rotjax import config as config_lib
-from rotjax import errors, executors, run_folder, stopping, summary
+from rotjax import (
+  config_files,
+  errors,
+  executors,
+  run_folder,
+  stopping,
+  summary,
+)
 
 # What a run writes; --overwrite deletes these and nothing else.
 _OURS = (
@@ -62,15 +69,8 @@ def claim(config: Any, workdir: pathlib.Path, overwrite: bool) -> None:
   run_folder.write_json(file, config.to_dict())
 
 
-def _read_config(file: pathlib.Path) -> Any:
-  try:
-    return config_lib.from_json(file.read_text())
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None
-
-
 def _check_same(config, file, ignored=()):
-  here = config_lib.identity(_read_config(file))
+  here = config_lib.identity(config_files.read(file))
   there = config_lib.identity(config)
   differing = [
     key

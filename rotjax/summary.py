@@ -120,6 +120,8 @@ def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
     "angles": angles.distribution,
     "range_deg": list(angles.range_deg),
     "period_deg": angles.period_deg,
+    # Height, width, channels: what is predicted later is brought to it.
+    "source": list(experiment.dataset.load("test").images.shape[1:]),
     "view": f"{view.size} px, centre {view.center}, mask {view.mask}",
     "tta": experiment.config.eval.tta,
   }

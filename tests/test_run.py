@@ -299,6 +299,15 @@ def test_a_short_training_beats_chance(tmp_path):
   assert test["nll"] < test["chance_nll"] - 0.5
 
 
+def test_the_second_test_may_be_scipys(tmp_path):
+  config = _config(num_steps=4, checkpoint__every_steps=4, eval__warp="scipy")
+  launch.train(config, tmp_path / "run")
+  summary = _summary(tmp_path / "run")
+  other, test = summary["test_other_warp"], summary["test"]
+  assert other.keys() == test.keys() - {k for k in test if "chance" in k}
+  assert 0 < abs(other["mae_deg"] - test["mae_deg"]) < 10
+
+
 def test_classes_and_a_four_way_task_are_broken_down(tmp_path):
   config = _config(
     num_steps=2,

@@ -114,6 +114,9 @@ def test_a_center_outside_the_source_is_refused(center):
     (dict(size=0), ("view.size", "0", "positive")),
     (dict(jitter=-0.5), ("view.jitter", "-0.5")),
     (dict(size=10, jitter=5.5), ("view.jitter", "5.5", "view.size = 10")),
+    (dict(blur=-1.0), ("view.blur", "-1.0")),
+    (dict(blur=8.0), ("view.blur", "8.0", "quarter")),
+    (dict(threshold=1.0), ("view.threshold", "1.0")),
   ],
 )
 def test_invalid_fields_are_refused_with_what_is_valid(options, words):

@@ -90,7 +90,12 @@ def write(workdir: pathlib.Path, sweep: sweep_lib.Sweep) -> None:
       "rotjax": rotjax.__version__,
       "tuning": sweep.tuning and dataclasses.asdict(sweep.tuning),
       "arms": [
-        {"name": arm.name, "config": arm.config.to_dict()} for arm in sweep.arms
+        {
+          "name": arm.name,
+          "address": arm.address,
+          "config": arm.config.to_dict(),
+        }
+        for arm in sweep.arms
       ],
     },
   )
@@ -111,7 +116,11 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
   try:
     budget = found["tuning"] and tuning.Budget(**found["tuning"])
     arms = [
-      sweep_lib.Arm(a["name"], config_lib.from_json(json.dumps(a["config"])))
+      sweep_lib.Arm(
+        a["name"],
+        config_lib.from_json(json.dumps(a["config"])),
+        a["address"],
+      )
       for a in found["arms"]
     ]
     return sweep_lib.Sweep(

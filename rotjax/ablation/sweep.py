@@ -56,18 +56,20 @@ class Arm:
   Attributes:
     name: unique in its sweep.
     config: resolved and validated.
+    address: see `address_of`; that of the code which wrote the manifest.
   """
 
   name: str
   config: Any
+  address: str
 
-  @property
-  def address(self) -> str:
-    """What decides its numbers, the seed apart, as eight hexadecimal digits."""
-    fields = config_lib.identity(self.config)
-    for key in ("seed", "num_seeds", "seeds_together"):
-      del fields[key]
-    return config_lib.digest({**fields, "rotjax": rotjax.__version__})
+
+def address_of(config: Any) -> str:
+  """What decides an arm's numbers, the seeds apart, as eight hex digits."""
+  fields = config_lib.identity(config)
+  for key in ("seed", "num_seeds", "seeds_together"):
+    del fields[key]
+  return config_lib.digest({**fields, "rotjax": rotjax.__version__})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,4 +152,4 @@ def _arm(base: Any, name: str, own: dict, overrides: dict) -> Arm:
     config_lib.validate(config)
   except errors.UserError as error:
     raise errors.UserError(f"arm {name}: {error}") from None
-  return Arm(name, config)
+  return Arm(name, config, address_of(config))

@@ -42,16 +42,19 @@ def grid(num_points: int = GRID_SIZE) -> jax.Array:
   return jnp.asarray(-np.pi + (np.arange(num_points) + 0.5) * step, jnp.float32)
 
 
-def tabulate(head: Any, outputs: jax.Array, ring: jax.Array) -> jax.Array:
+def tabulate(
+  head: Any, outputs: jax.Array, ring: jax.Array
+) -> jax.Array | None:
   """A head's log-density in every direction of a ring.
 
   Args:
-    head: a head that states a density.
+    head: of any kind.
     outputs: `[..., num_outputs]`.
     ring: `[G]` radians, as `grid` returns.
 
   Returns:
-    `[..., G]` nats per radian of the head's circle.
+    `[..., G]` nats per radian of the head's circle; None where the head states
+    no density.
   """
   # vmap, not broadcasting: what depends on the outputs alone is done once.
   return jax.vmap(
