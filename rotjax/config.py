@@ -184,6 +184,7 @@ VARIANTS = {
     "num_steps": 20,
     "batch_size": 16,
     "eval.num_angles": 4,
+    "eval.warp": "own",
     "eval.every_steps": 10,
     "checkpoint.every_steps": 10,
     "log.every_steps": 5,

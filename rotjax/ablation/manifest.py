@@ -88,6 +88,7 @@ def write(workdir: pathlib.Path, sweep: sweep_lib.Sweep) -> None:
       "question": sweep.question,
       "baseline": sweep.baseline,
       "rotjax": rotjax.__version__,
+      "columns": sweep.columns,
       "tuning": sweep.tuning and dataclasses.asdict(sweep.tuning),
       "arms": [
         {
@@ -124,7 +125,12 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
       for a in found["arms"]
     ]
     return sweep_lib.Sweep(
-      found["name"], found["question"], arms, found["baseline"], budget
+      found["name"],
+      found["question"],
+      arms,
+      found["baseline"],
+      budget,
+      tuple(found.get("columns", ())),
     )
   except (KeyError, TypeError) as error:
     raise errors.UserError(

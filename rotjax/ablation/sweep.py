@@ -3,8 +3,8 @@
 An experiment file is a config file with a question. Its docstring says what is
 asked; `get_config(variant)` returns what all arms share; `sweep()` yields each
 arm as a name and flat overrides, which the helpers below combine. Optional:
-`BASELINE`, the arm that others are compared with (else the first), and
-`TUNING`, the budget that chooses a learning rate for every arm.
+`BASELINE`, the arm that others are compared with (else the first); `TUNING`,
+the budget that chooses a learning rate for every arm; `COLUMNS` of its table.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -82,6 +82,7 @@ class Sweep:
     arms: at least one, all names different.
     baseline: the name of one.
     tuning: how a learning rate is chosen for each; None for as configured.
+    columns: of the table; empty for the usual ones.
   """
 
   name: str
@@ -89,6 +90,7 @@ class Sweep:
   arms: list[Arm]
   baseline: str
   tuning: tuning_lib.Budget | None
+  columns: tuple[str, ...] = ()
 
 
 def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
@@ -126,7 +128,8 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
   smoke = "smoke" in variant.split(",")
   budget = None if smoke else getattr(module, "TUNING", None)
   question = inspect.getdoc(module) or ""
-  return Sweep(base.name, question, arms, baseline, budget)
+  columns = tuple(getattr(module, "COLUMNS", ()))
+  return Sweep(base.name, question, arms, baseline, budget, columns)
 
 
 def _points(module: Any, path: pathlib.Path) -> list[Point]:

@@ -109,14 +109,14 @@ def build(
     plan: the sweep that the folder holds.
     workdir: of the sweep.
     columns: metrics of summary.json, "other_warp.<metric>", "difference" or a
-      key of FACTS; `DEFAULT` when empty.
+      key of FACTS; when empty the sweep's own, or `DEFAULT`.
     sort: a metric's column, best first; "" keeps the sweep's order.
 
   Raises:
     UserError: an unknown column, or a run with missing or broken files.
   """
   arms = results.read_all(plan, workdir)
-  columns = list(columns) or list(DEFAULT)
+  columns = list(columns) or list(plan.columns) or list(DEFAULT)
   _check(columns, sort, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
   found = {c: _column(c, arms) for c in {*metrics, sort or "mae_deg"}}
@@ -132,7 +132,7 @@ def build(
     rows.sort(key=lambda row: level.get(row.name, math.inf))
   rows.append(_chance_row(arms, columns))
   titles = {c: _title(c, plan) for c in columns}
-  notes = _notes(plan, arms, note)
+  notes = _notes(plan, arms, note if "difference" in columns else "")
   return Table(plan.name, plan.question, columns, titles, rows, notes)
 
 

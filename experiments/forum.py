@@ -1,0 +1,48 @@
+r"""Why do the forum's predictions sit on multiples of 45 degrees?
+
+python -m rotjax.ablate --sweep experiments/forum.py --workdir runs/forum
+python -m rotjax.ablate --sweep experiments/forum.py:smoke
+
+The asker's network, data and optimizer (`configs/forum.py`) with one thing
+changed at a time: the activation of the two outputs, the loss, the range of the
+pixels, the optimizer, its step and the dropout.
+"""
+
+from rotjax import config, config_files
+
+BASELINE = "as-asked"
+COLUMNS = (
+  "mae_deg",
+  "median_deg",
+  "near_45",
+  "m1_excess",
+  "m8_excess",
+  "m8_p",
+  "occupancy_max",
+  "saturated_share",
+  "tanh_slope",
+  "seeds",
+)
+
+
+def get_config(variant: str = ""):
+  smoke = "smoke" in variant.split(",")
+  asked = config_files.load(f"forum:{variant}")
+  return config.resolve(asked, {"num_seeds": 1 if smoke else 3})
+
+
+def sweep():
+  unit = {"view.pixel_range": "unit"}
+  adam = {"optim.name": "adam"}
+  linear = {"head.activation": "linear"}
+  yield "as-asked", {}
+  yield "loss-mse", {"head.loss": "mse"}
+  yield "linear", linear
+  yield "linear-mse", {**linear, "head.loss": "mse"}
+  yield "von-mises", {"head.name": "vonmises"}
+  yield "pixels-0-1", unit
+  yield "pixels-0-1-mse", {**unit, "head.loss": "mse"}
+  yield "adam", adam
+  yield "linear-adam", {**linear, **adam}
+  yield "step-0.1", {"optim.learning_rate": 0.1}
+  yield "no-dropout", {"model.conv_dropout": 0.0, "model.dropout": 0.0}
