@@ -111,8 +111,15 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
     raise errors.unknown("experiment file", name, near)
   module = config_files.load_module(path)
   base = config_files.config_of(module, path, variant)
+  # A smoke run asks whether every arm runs at all: it is short whatever the
+  # arms say, and no rate is worth choosing.
+  smoke = "smoke" in variant.split(",")
+  last = {
+    **(config_lib.VARIANTS["smoke"] if smoke else {}),
+    **(overrides or {}),
+  }
   points = _points(module, path)
-  arms = [_arm(base, *point, overrides or {}) for point in points]
+  arms = [_arm(base, *point, last) for point in points]
   names = [arm.name for arm in arms]
   twice = sorted({n for n in names if names.count(n) > 1})
   if twice:
@@ -124,8 +131,6 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
   baseline = getattr(module, "BASELINE", names[0])
   if baseline not in names:
     raise errors.unknown("BASELINE", baseline, names)
-  # A smoke run asks whether every arm runs at all; no rate is worth choosing.
-  smoke = "smoke" in variant.split(",")
   budget = None if smoke else getattr(module, "TUNING", None)
   question = inspect.getdoc(module) or ""
   columns = tuple(getattr(module, "COLUMNS", ()))
