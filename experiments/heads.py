@@ -37,14 +37,11 @@ def sweep():
     {"head.name": "vector", "head.activation": "normalized"},
   )
   yield "harmonics", {"head.name": "harmonics"}
-  yield "psc", {"head.name": "psc"}
   yield "classes", {"head.name": "bins", "head.loss": "cross_entropy"}
   yield "cgd", {"head.name": "bins", "head.loss": "gaussian"}
   yield "csl", {"head.name": "csl"}
   yield "multibin", {"head.name": "multibin"}
   yield "vonmises", {"head.name": "vonmises"}
-  yield "wrapped-cauchy", {"head.name": "wrapped_cauchy"}
-  yield "power-spherical", {"head.name": "power_spherical"}
   yield "projected-normal", {"head.name": "projected_normal"}
   yield "mixture", {"head.name": "mixture"}
   yield "fourier", {"head.name": "fourier"}

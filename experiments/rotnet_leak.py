@@ -39,7 +39,7 @@ NETWORKS = [
       "model.name": "keras_mnist",
       "model.widths": (64, 64),
       "model.dropout": 0.25,
-      "num_steps": 1000,
+      "num_steps": 500,
       "eval.every_steps": 500,
     },
   ),
