@@ -44,7 +44,8 @@ def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
   angles = config_lib.build_angles(config)
   named = ("theta", "decoded", "example", "label")
   try:
-    with np.load(file) as found:
+    # NumPy leaves the file open where it is no archive.
+    with open(file, "rb") as stream, np.load(stream) as found:
       theta, decoded, example, label = (found[name] for name in named)
       scores = {k: found[k] for k in found.files if k not in named}
     return metrics.Predictions(
@@ -55,7 +56,7 @@ def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
       angles=angles,
       scores=scores,
     )
-  except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+  except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
     raise errors.UserError(
       f"{file} cannot be read ({error}): delete {folder / 'summary.json'} and"
       " run the same command again to write it anew"

@@ -123,6 +123,7 @@ def build(
   found |= _facts(arms, audits.verdicts(workdir, plan))
   difference, note = _differences(plan, arms)
   found["difference"] = difference
+  compared = "difference" in columns
   # A column that would be empty tells nothing.
   columns = [c for c in columns if found[c]]
   rows = [_row(arm, columns, found) for arm in arms]
@@ -132,7 +133,7 @@ def build(
     rows.sort(key=lambda row: level.get(row.name, math.inf))
   rows.append(_chance_row(arms, columns))
   titles = {c: _title(c, plan) for c in columns}
-  notes = _notes(plan, arms, note if "difference" in columns else "")
+  notes = _notes(plan, arms, note if compared else "")
   return Table(plan.name, plan.question, columns, titles, rows, notes)
 
 

@@ -1,0 +1,170 @@
+"""The command: arms run, fail, resume, and end in a table; launchers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rotjax import ablate, errors
+from rotjax.ablation import launch, manifest
+
+EXPERIMENT = '''"""Which arm?"""
+from rotjax import config
+
+def get_config(variant=""):
+  return config.make(
+    variant,
+    {
+      "num_steps": STEPS,
+      "batch_size": 16,
+      "model.widths": (8, 8, 8),
+      "model.hidden": 16,
+      "eval.num_angles": 2,
+      "eval.warp": "own",
+      "optim.warmup": 0.0,
+    },
+  )
+
+def sweep():
+  yield "good", {}
+  yield "bad", {"head.name": "vector", "head.loss": "mse",
+                "optim.learning_rate": 1e30}
+'''
+
+
+def write(folder, steps=4):
+  file = folder / "which.py"
+  file.write_text(EXPERIMENT.replace("STEPS", str(steps)))
+  return ["--sweep", str(file), "--workdir", str(folder / "run")]
+
+
+def test_a_failed_arm_does_not_stop_the_sweep(tmp_path, capsys):
+  argv = write(tmp_path)
+  with pytest.raises(errors.UserError, match="1 of 2 arms failed.*bad"):
+    ablate.main(argv)
+  out = capsys.readouterr().out
+  assert "bad (failed: NotFiniteError: the loss" in out and "chance" in out
+  workdir = tmp_path / "run"
+  assert (workdir / "table.md").exists()
+  plan = manifest.read(workdir)
+  good, bad = plan.arms
+  assert manifest.status(workdir, good) == "done"
+  record = json.loads((manifest.folder(workdir, good) / "arm.json").read_text())
+  assert record == {"device": "cpu", "seeds_together": False, "tuning": None}
+  failed = manifest.folder(workdir, bad) / "failed.json"
+  assert "Traceback" in json.loads(failed.read_text())["traceback"]
+  # Again: the finished arm is left alone, the failed one tried once more.
+  summary = next(manifest.folder(workdir, good).rglob("summary.json"))
+  before = summary.stat().st_mtime_ns
+  failed.write_text('{"error": "old"}')
+  with pytest.raises(errors.UserError, match="NotFiniteError"):
+    ablate.main(argv)
+  assert summary.stat().st_mtime_ns == before
+  # A dry run changes nothing and says where each arm stands.
+  capsys.readouterr()
+  assert ablate.main([*argv, "--dry_run"]) == 0
+  shown = capsys.readouterr().out.split()
+  assert shown == ["done", "good", "failed", "bad"]
+  # More seeds keep the first; another setting is another arm.
+  more = ["--dry_run", "--config.num_seeds=2"]
+  ablate.main([*argv, *more])
+  assert capsys.readouterr().out.startswith("1 of 2 seeds")
+  ablate.main([*argv, "--dry_run", "--config.batch_size=8"])
+  assert capsys.readouterr().out.startswith("to do")
+
+
+def test_workers_run_arms_in_processes_of_their_own(tmp_path):
+  argv = write(tmp_path)
+  with pytest.raises(errors.UserError, match="1 of 2 arms failed"):
+    ablate.main([*argv, "--workers", "2"])
+  plan = manifest.read(tmp_path / "run")
+  statuses = [manifest.status(tmp_path / "run", arm) for arm in plan.arms]
+  assert statuses == ["done", "failed"]
+  log = manifest.folder(tmp_path / "run", plan.arms[1]) / "log.txt"
+  assert "not finite" in log.read_text()
+
+
+def test_a_stopped_sweep_goes_on(tmp_path):
+  argv = write(tmp_path, steps=100_000)
+  command = [sys.executable, "-m", "rotjax.ablate", *argv]
+  process = subprocess.Popen(
+    command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+  )
+  metrics = None
+  while not metrics:  # until it trains
+    assert process.poll() is None
+    time.sleep(0.2)
+    found = (tmp_path / "run").rglob("metrics.jsonl")
+    metrics = [f for f in found if f.stat().st_size]
+  process.send_signal(signal.SIGTERM)
+  _, stderr = process.communicate(timeout=60)
+  assert process.returncode == 75
+  assert "stopped by SIGTERM; the same command goes on" in stderr
+  plan = manifest.read(tmp_path / "run")
+  assert manifest.status(tmp_path / "run", plan.arms[0]) == "begun"
+  latest = metrics[0].parent / "checkpoints" / "latest"
+  assert any(latest.iterdir())
+
+
+def test_command_lines_and_the_job_array(tmp_path, capsys):
+  argv = write(tmp_path)
+  assert ablate.main([*argv, "--launcher", "print"]) == 0
+  lines = capsys.readouterr().out.splitlines()
+  workdir = tmp_path / "run"
+  wanted = f"-m rotjax.ablate --workdir {workdir} --arm"
+  assert [line.partition(" ")[2] for line in lines] == [
+    f"{wanted} good",
+    f"{wanted} bad",
+  ]
+  slurm = ["--launcher", "slurm", "--dry_run", "--partition", "gpu"]
+  assert ablate.main([*argv, *slurm, "--time", "4:00:00"]) == 0
+  script = capsys.readouterr().out
+  for line in (
+    "#SBATCH --array=0-1",
+    "#SBATCH --requeue",
+    "#SBATCH --signal=TERM@60",
+    "#SBATCH --partition=gpu",
+    "#SBATCH --time=4:00:00",
+    "arms=(good bad)",
+  ):
+    assert line in script.splitlines()
+  # Plain bash, and each task runs its own arm.
+  script = script.replace("srun ", "echo ")
+  done = subprocess.run(
+    ["bash"],
+    input=script,
+    text=True,
+    capture_output=True,
+    env={**os.environ, "SLURM_ARRAY_TASK_ID": "1"},
+  )
+  assert done.returncode == 0 and done.stdout.endswith("--arm bad\n")
+
+
+def test_bad_input_is_one_line(tmp_path, monkeypatch):
+  argv = write(tmp_path)
+  with pytest.raises(errors.UserError, match="--workers=0"):
+    ablate.main([*argv, "--workers", "0"])
+  with pytest.raises(errors.UserError, match="needs the sweep's --workdir"):
+    ablate.main(["--arm", "good"])
+  with pytest.raises(errors.UserError, match="holds no sweep"):
+    ablate.main(["--arm", "good", "--workdir", str(tmp_path / "none")])
+  monkeypatch.setenv("PATH", str(tmp_path))
+  with pytest.raises(errors.UserError, match="no sbatch on this machine"):
+    ablate.main([*argv, "--launcher", "slurm"])
+  with pytest.raises(errors.UserError, match="did you mean 'good'"):
+    ablate.main(["--arm", "god", "--workdir", str(tmp_path / "run")])
+  assert not list((tmp_path / "run").rglob("failed.json"))
+
+
+def test_a_worker_that_is_killed_is_recorded(tmp_path, monkeypatch):
+  argv = write(tmp_path)
+  kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+  monkeypatch.setattr(
+    launch, "command", lambda *_: [sys.executable, "-c", kill]
+  )
+  with pytest.raises(errors.UserError, match="2 of 2 arms failed.*status -9"):
+    ablate.main([*argv, "--workers", "2"])
