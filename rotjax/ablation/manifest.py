@@ -114,10 +114,13 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
       sweep_lib.Arm(a["name"], config_lib.from_json(json.dumps(a["config"])))
       for a in found["arms"]
     ]
+    # What names the folders: a config that lacks a field has no address.
+    for arm in arms:
+      seed_folders(workdir, arm)
     return sweep_lib.Sweep(
       found["name"], found["question"], arms, found["baseline"], budget
     )
-  except (KeyError, TypeError) as error:
+  except (AttributeError, KeyError, TypeError) as error:
     raise errors.UserError(
       f"{file} is not a sweep of this version ({error})"
     ) from None
