@@ -8,7 +8,7 @@ from PIL import Image
 
 from rotjax import angles as angles_lib
 from rotjax import config as config_lib
-from rotjax import metrics
+from rotjax import metrics, report
 from rotjax import summary as summary_lib
 from rotjax.ablation import manifest
 from rotjax.ablation import sweep as sweep_lib
@@ -16,6 +16,7 @@ from rotjax.metrics import angular, probabilistic
 
 NUM_IMAGES, NUM_ANGLES = 12, 6
 STEPS = (10, 20, 30)
+EVIL = "a<script>alert(1)"
 
 
 def config(**overrides):
@@ -125,3 +126,25 @@ def write_sweep(workdir, arms, question="Which?", sds=None, tuning=None):
         p = predictions(sds[arm.name], seed, density)
         write_run(folder, arm.config, p, seed)
   return plan
+
+
+def write_mixed_sweep(workdir):
+  """An arm with a density, one without, a missing and a failed one."""
+  arms = {
+    "best": config(num_seeds=2),
+    EVIL: config(num_seeds=2, head__name="vector"),
+    "missing": config(num_seeds=2, num_steps=7),
+    "failed": config(num_seeds=2, num_steps=9),
+  }
+  question = "Which </section><img src=x onerror=alert(1)> head?"
+  plan = write_sweep(workdir, arms, question, {"best": 5.0, EVIL: 20.0})
+  failed = manifest.folder(workdir, plan.arms[3])
+  failed.mkdir()
+  words = json.dumps({"error": "MemoryError: <b>too</b> large"})
+  (failed / "failed.json").write_text(words)
+
+
+def report_of(workdir):
+  """Runs the command; returns the page."""
+  report.main(["--workdir", str(workdir)])
+  return (workdir / report.FILE).read_text()
