@@ -140,7 +140,7 @@ def write_mixed_sweep(workdir):
   plan = write_sweep(workdir, arms, question, {"best": 5.0, EVIL: 20.0})
   failed = manifest.folder(workdir, plan.arms[3])
   failed.mkdir()
-  words = json.dumps({"error": "MemoryError: <b>too</b> large"})
+  words = json.dumps({"error": "MemoryError: <b>too</b> [large]"})
   (failed / "failed.json").write_text(words)
 
 

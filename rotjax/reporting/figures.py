@@ -73,7 +73,12 @@ def svg(figure: matplotlib.figure.Figure, name: str, words: str) -> str:
   text = re.sub(r' (?:xmlns(?::xlink)?|version)="[^"]*"', "", text, count=3)
   text = re.sub(r"\s*<!--.*?-->", "", text, flags=re.DOTALL)
   used = set(re.findall(r"#([\w-]+)", text))
-  text = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
+  # Inside tags only: a name may look like an attribute.
+  text = re.sub(
+    r'(<\w[^<>]*?) id="([^"]*)"',
+    lambda m: m[0] if m[2] in used else m[1],
+    text,
+  )
   # Matplotlib repeats these defaults on every mark.
   text = text.replace("; stroke-linejoin: miter", "")
   label = words.replace("&", "&amp;").replace('"', "&quot;")
@@ -197,8 +202,9 @@ def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
     x, y = -np.sin(k * np.pi / 4), np.cos(k * np.pi / 4)
     axes.plot([0.97 * x, 0.91 * x], [0.97 * y, 0.91 * y], "k", linewidth=0.5)
     if k % 2 == 0:
-      words = f"{k * p.angles.period_deg / 8:g}°"
-      axes.text(0.3 * x, 0.3 * y, words, ha="center", va="center", size=7)
+      # From -period/2 on, as the answers are.
+      words = f"{(k if k < 6 else -2) * p.angles.period_deg / 8:g}°"
+      axes.text(0.29 * x, 0.29 * y, words, ha="center", va="center", size=6.5)
   reach = 1.03 + _TALLEST
   axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
   axes.set(xticks=[], yticks=[])

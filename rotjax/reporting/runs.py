@@ -134,7 +134,7 @@ def read(workdir: pathlib.Path) -> Runs:
         " began it goes on with it"
       )
   first = next(iter(folders.values()))
-  config = _config(first / "config.json")
+  config = read_config(first / "config.json")
   flat = config_lib.flatten(config)
   if len(folders) > 1:
     del flat["seed"]
@@ -164,14 +164,19 @@ def _folders(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
         " name the --workdir of rotjax.main or rotjax.ablate"
       )
     return dict(sorted(found.items()))
-  config = _config(file)
+  config = read_config(file)
   if config.num_seeds == 1:
     return {config.seed: workdir}
   seeds = range(config.seed, config.seed + config.num_seeds)
   return {seed: workdir / f"seed-{seed}" for seed in seeds}
 
 
-def _config(file: pathlib.Path) -> Any:
+def read_config(file: pathlib.Path) -> Any:
+  """config.json of a run.
+
+  Raises:
+    UserError: it is missing or broken.
+  """
   try:
     config = config_lib.from_json(file.read_text())
     config_lib.build_angles(config)

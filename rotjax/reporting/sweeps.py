@@ -57,8 +57,11 @@ def _read(workdir, arm, plan) -> runs.Runs:
   config = config_lib.flatten(arm.config)
   if plan.tuning:
     # The manifest's value is the one before tuning: no run has it.
-    tuned = (result.record.get("tuning") or {}).get("best")
-    config[plan.tuning.field] = "not chosen yet" if tuned is None else tuned
+    tuned = "not chosen yet"
+    for folder in folders.values():
+      ran = config_lib.flatten(runs.read_config(folder / "config.json"))
+      tuned = ran.get(plan.tuning.field)
+    config[plan.tuning.field] = tuned
   records = {seed: runs.read_records(f) for seed, f in folders.items()}
   return runs.Runs(
     arm.name, config, folders, result.summaries, result.predictions, records
@@ -69,8 +72,8 @@ def _table(table, status):
   # A cell's interval goes below its mean: twelve columns fit a window so.
   grid, _, notes = formats.html_table(table).partition("</table>")
   grid = re.sub(
-    r">([^<>]*?)(\[[^\]<>]*\][^<>]*)<",
-    r'>\1<span class="interval">\2</span><',
+    r'(data-sort="[^"]*">(?:<b>)?[^<>]*?)(\[[^\]<>]*\][^<>]*)<',
+    r'\1<span class="interval">\2</span><',
     grid,
   )
   short: dict[str, list[str]] = {}

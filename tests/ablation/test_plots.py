@@ -61,12 +61,13 @@ def test_arms_far_apart_get_a_logarithmic_axis():
 
 
 def test_names_are_no_formulas_and_leave_room():
-  names = ["a$b$c", "x" * 300, "\N{CJK UNIFIED IDEOGRAPH-4E2D}"]
+  names = ["a$b$c", 'id="i" x', "x" * 300, "\N{CJK UNIFIED IDEOGRAPH-4E2D}"]
   figure = plots.intervals(
     {n: _estimate(4.0) for n in names}, {n: [4.0] for n in names}, {}, None
   )
   text = figures.svg(figure, "n", "n")
-  assert ">a$b$c<" in text and "x" * 50 not in text
+  assert ">a$b$c<" in text and '>id="i" x<' in text
+  assert "x" * 50 not in text
 
 
 def test_a_learning_curve_is_the_mean_of_the_seeds_at_their_common_steps():
@@ -114,7 +115,7 @@ def test_a_donut_shows_clumps_where_they_are():
 def test_a_donut_fills_the_circle_with_the_period():
   p = run_folders.predictions(period_deg=180.0)
   axes = _axes(figures.donut(p))
-  assert [t.get_text() for t in axes.texts] == ["0°", "45°", "90°", "135°"]
+  assert [t.get_text() for t in axes.texts] == ["0°", "45°", "90°", "-45°"]
   x, y = axes.patches[1].get_xy().T
   assert x.min() < -0.6 and x.max() > 0.6 and y.min() < -0.6 < 0.6 < y.max()
 

@@ -18,7 +18,7 @@ def test_a_sweep_is_one_file_with_every_arm(reported_sweep):
     "best",
     run_folders.EVIL,
     "missing (missing)",
-    "failed (failed: MemoryError: <b>too</b> large)",
+    "failed (failed: MemoryError: <b>too</b> [large])",
     "chance",
   ]
   assert sorted(f.name for f in workdir.glob("report*")) == ["report.html"]
@@ -53,8 +53,11 @@ def test_what_others_wrote_is_text(reported_sweep):
 
 
 def test_cells_say_what_they_sort_by(reported_sweep):
-  found = pages.Page(reported_sweep[1])
+  _, text = reported_sweep
+  found = pages.Page(text)
   cells = [float(v) for v in found.values("data-sort") if _is_number(v)]
+  assert text.count('class="interval"') > 4
+  assert "[large]<span" not in text and "[large])" in text
   assert 90.0 in cells and "1,234" in found.values("data-sort")
   assert found.values("class").count("chance") == 1
 
@@ -137,9 +140,11 @@ def test_a_tuned_arm_shows_the_rate_that_it_ran_with(tmp_path):
   arms = {"a": run_folders.config(), "b": run_folders.config(num_steps=5)}
   budget = tuning.Budget((0.5, 0.25), 2)
   plan = run_folders.write_sweep(tmp_path / "s", arms, "?", {"a": 5.0}, budget)
-  record = {"tuning": {"best": 0.25}}
-  file = manifest.folder(tmp_path / "s", plan.arms[0]) / "arm.json"
-  file.write_text(json.dumps(record))
+  # What ran says it, also before all seeds are done and arm.json is there.
+  file = manifest.seed_folders(tmp_path / "s", plan.arms[0])[0] / "config.json"
+  ran = json.loads(file.read_text())
+  ran["optim"]["learning_rate"] = 0.25
+  file.write_text(json.dumps(ran))
   rows = pages.Page(run_folders.report_of(tmp_path / "s")).tables["difference"]
   column = rows[0].index("optim.learning_rate")
   assert [row[column] for row in rows[1:]] == ["0.25", "not chosen yet"]
