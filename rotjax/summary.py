@@ -33,7 +33,7 @@ _ROWS = (
   ("share_near_90", "off by a quarter turn", "{:.2%}"),
   ("share_near_180", "off by a half turn", "{:.2%}"),
   ("nll", "negative log-likelihood (nats)", "{:.3f}"),
-  ("recalibrated_nll", "the same, recalibrated", "{:.3f}"),
+  ("recalibrated_nll", "NLL, recalibrated (nats)", "{:.3f}"),
   ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
   ("recalibrated_coverage_90", "coverage of 90% regions", "{:.1%}"),
 )
@@ -141,16 +141,26 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
-  """Writes and returns the parent's summary.json over its seed-N/ folders.
+  """Writes and returns the parent's summary.json over its seed-N/ folders."""
+  summary = combine({seed: read(folder / f"seed-{seed}") for seed in seeds})
+  run_folder.write_json(folder / "summary.json", summary)
+  return summary
 
-  Mean and standard deviation (ddof 1) over the seeds. Errors in degrees are
-  lengths, not directions, so their plain mean is meant.
+
+def combine(parts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+  """The summary over seeds, from the summary of each.
+
+  Mean and standard deviation (ddof 1; none of one seed) over the seeds. Errors
+  in degrees are lengths, not directions, so their plain mean is meant.
   """
-  parts = {seed: read(folder / f"seed-{seed}") for seed in seeds}
+  seeds = list(parts)
   first = parts[seeds[0]]
-  rows = [part["test"] for part in parts.values()]
-  test = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
-  spread = {k: float(np.std([r[k] for r in rows], ddof=1)) for k in rows[0]}
+  tests = [part["test"] for part in parts.values()]
+  shared = [k for k in tests[0] if all(k in t for t in tests)]
+  test = {k: float(np.mean([t[k] for t in tests])) for k in shared}
+  spread = {}
+  if len(tests) > 1:
+    spread = {k: float(np.std([t[k] for t in tests], ddof=1)) for k in shared}
   summary = {
     **{k: first[k] for k in ("config_name", "parameters", "protocol", "leaks")},
     "seeds": seeds,
@@ -164,12 +174,11 @@ def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
     summary["test_other_warp"] = {
       k: float(np.mean([row[k] for row in others])) for k in others[0]
     }
-  run_folder.write_json(folder / "summary.json", summary)
   return summary
 
 
-def table(summary: Mapping[str, Any]) -> str:
-  """The table of test metrics beside the chance level, as text."""
+def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+  """The table of test metrics beside the chance level, its heading first."""
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
   lines = [("test", "this run", "other warp", "chance")]
@@ -182,8 +191,12 @@ def table(summary: Mapping[str, Any]) -> str:
     beside = [other.get(key), test.get(f"chance_{key}")]
     shown = ["" if x is None else form.format(x) for x in beside]
     lines.append((words, value, *shown))
-  if not other:
-    lines = [(*line[:2], line[3]) for line in lines]
+  return lines if other else [(*line[:2], line[3]) for line in lines]
+
+
+def table(summary: Mapping[str, Any]) -> str:
+  """`rows` as text, with what a reader must know below."""
+  lines = rows(summary)
   widths = [max(map(len, column)) for column in zip(*lines)]
   text = [
     "  "
@@ -195,7 +208,7 @@ def table(summary: Mapping[str, Any]) -> str:
   ]
   text.insert(1, "  " + "-" * (sum(widths) + 2 * len(widths) - 2))
   notes = [f"  leaking view: {leak}" for leak in summary.get("leaks", [])]
-  hint = chance_hint(test)
+  hint = chance_hint(summary["test"])
   return "\n".join(text + notes + ([hint] if hint else []))
 
 

@@ -8,6 +8,7 @@ import pathlib
 
 import hypothesis
 import jax
+import pytest
 
 # Several devices, on any machine: an accelerator's single one would not show
 # what depends on how a batch is spread. JAX_PLATFORMS in the environment wins.
@@ -40,3 +41,25 @@ hypothesis.settings.register_profile(
   suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("rotjax")
+
+
+@pytest.fixture(scope="session")
+def reported_sweep(tmp_path_factory):
+  """A sweep's folder and its page; two arms of four have no results."""
+  from tests import run_folders
+
+  workdir = tmp_path_factory.mktemp("sweep") / "tiny"
+  run_folders.write_mixed_sweep(workdir)
+  return workdir, run_folders.report_of(workdir)
+
+
+@pytest.fixture(scope="session")
+def reported_run(tmp_path_factory):
+  """A run's folder and its page."""
+  from tests import run_folders
+
+  folder = tmp_path_factory.mktemp("run") / "one"
+  settings = run_folders.config()
+  settings.name = "one"
+  run_folders.write_run(folder, settings, run_folders.predictions())
+  return folder, run_folders.report_of(folder)

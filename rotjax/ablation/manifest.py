@@ -124,6 +124,9 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
       )
       for a in found["arms"]
     ]
+    # What names the folders: a config that lacks a field has no address.
+    for arm in arms:
+      seed_folders(workdir, arm)
     return sweep_lib.Sweep(
       found["name"],
       found["question"],
@@ -132,7 +135,7 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
       budget,
       tuple(found.get("columns", ())),
     )
-  except (KeyError, TypeError) as error:
+  except (AttributeError, KeyError, TypeError) as error:
     raise errors.UserError(
       f"{file} is not a sweep of this version ({error})"
     ) from None

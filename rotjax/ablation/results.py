@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from typing import Any
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -12,6 +13,17 @@ from rotjax import errors, metrics
 from rotjax import summary as summary_lib
 from rotjax.ablation import manifest
 from rotjax.ablation import sweep as sweep_lib
+
+# What NumPy raises about an archive that is cut short or damaged.
+_BROKEN = (
+  OSError,
+  EOFError,
+  KeyError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +56,8 @@ def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
   angles = config_lib.build_angles(config)
   named = ("theta", "decoded", "example", "label")
   try:
-    # NumPy leaves the file open where it is no archive.
-    with open(file, "rb") as stream, np.load(stream) as found:
+    # Opened here: NumPy leaves a broken archive open.
+    with open(file, "rb") as opened, np.load(opened) as found:
       theta, decoded, example, label = (found[name] for name in named)
       scores = {k: found[k] for k in found.files if k not in named}
     return metrics.Predictions(
@@ -56,7 +68,7 @@ def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
       angles=angles,
       scores=scores,
     )
-  except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+  except _BROKEN as error:
     raise errors.UserError(
       f"{file} cannot be read ({error}): delete {folder / 'summary.json'} and"
       " run the same command again to write it anew"

@@ -1,0 +1,199 @@
+"""Reading the seeds of one experiment: a run, a parent of seeds, an arm."""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from rotjax import config as config_lib
+from rotjax import errors, metrics
+from rotjax import summary as summary_lib
+from rotjax.ablation import results
+
+# What the tables read from a summary.json.
+_NEEDED = {
+  "config_name": str,
+  "leaks": list,
+  "parameters": int,
+  "protocol": dict,
+  "seconds": (int, float),
+  "test": dict,
+  "versions": dict,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+  """The finished seeds of one experiment.
+
+  Attributes:
+    name: of the config or the arm.
+    config: dotted field -> value, the seed apart the same for all.
+    folders: seed -> run folder.
+    summaries: seed -> summary.json.
+    predictions: seed -> its test predictions.
+    records: seed -> the rows of metrics.jsonl.
+  """
+
+  name: str
+  config: dict[str, Any]
+  folders: dict[int, pathlib.Path]
+  summaries: dict[int, dict[str, Any]]
+  predictions: dict[int, metrics.Predictions]
+  records: dict[int, list[dict[str, float]]]
+
+  @functools.cached_property
+  def pooled(self) -> metrics.Predictions:
+    """The views of all seeds."""
+    parts = list(self.predictions.values())
+    first = parts[0]
+    if len(parts) == 1:
+      return first
+    names = set.intersection(*(set(p.scores) for p in parts))
+    fields = ("angle_deg", "decoded_deg", "example", "label")
+    joined = {f: np.concatenate([getattr(p, f) for p in parts]) for f in fields}
+    scores = {n: np.concatenate([p.scores[n] for p in parts]) for n in names}
+    return metrics.Predictions(**joined, angles=first.angles, scores=scores)
+
+  def values(self, metric: str) -> list[float]:
+    """A test metric of each seed that has it."""
+    found = [s["test"].get(metric) for s in self.summaries.values()]
+    return [value for value in found if value is not None]
+
+
+def read_records(folder: pathlib.Path) -> list[dict[str, float]]:
+  """metrics.jsonl of a finished run.
+
+  Raises:
+    UserError: it is missing or a line of it is broken.
+  """
+  file = folder / "metrics.jsonl"
+  try:
+    lines = file.read_text().splitlines()
+  except (OSError, ValueError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None
+  records = []
+  for number, line in enumerate(lines, 1):
+    try:
+      record = json.loads(line)
+    except ValueError:
+      record = None
+    if not _is_record(record):
+      raise errors.UserError(
+        f"{file} cannot be read: line {number} is not a row of numbers with a"
+        " step; delete that line, or the run, and run its command again"
+      )
+    records.append(record)
+  return records
+
+
+def _is_record(record: Any) -> bool:
+  return (
+    isinstance(record, dict)
+    and "step" in record
+    and all(isinstance(value, (int, float)) for value in record.values())
+  )
+
+
+def read_summary(folder: pathlib.Path) -> dict[str, Any]:
+  """summary.json of a run.
+
+  Raises:
+    UserError: there is none, or it is not what this version writes.
+  """
+  found = summary_lib.read(folder)
+  for name, kind in _NEEDED.items():
+    value = found.get(name) if isinstance(found, dict) else None
+    whole = isinstance(value, kind)
+    if name == "test" and whole:
+      whole = {"mae_deg", "chance_mae_deg"} <= value.keys()
+    if not whole:
+      raise errors.UserError(
+        f"{folder / 'summary.json'} is no summary of this version (its"
+        f" {name!r}): delete it and run the same command again"
+      )
+  return found
+
+
+def read(workdir: pathlib.Path) -> Runs:
+  """A run folder, or the parent of seed-N/ folders.
+
+  Raises:
+    UserError: it is neither, a run in it is not finished, or a file of one is
+      missing or broken.
+  """
+  folders = _folders(workdir)
+  for folder in folders.values():
+    if not (folder / "summary.json").exists():
+      raise errors.UserError(
+        f"{folder} holds an unfinished run (no summary.json): the command that"
+        " began it goes on with it"
+      )
+  first = next(iter(folders.values()))
+  config = read_config(first / "config.json")
+  flat = config_lib.flatten(config)
+  if len(folders) > 1:
+    del flat["seed"]
+    flat["num_seeds"] = len(folders)
+  summaries = {seed: read_summary(f) for seed, f in folders.items()}
+  predictions = {
+    seed: results.read_predictions(f, config) for seed, f in folders.items()
+  }
+  records = {seed: read_records(f) for seed, f in folders.items()}
+  return Runs(str(flat["name"]), flat, folders, summaries, predictions, records)
+
+
+def _folders(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+  """Seed -> run folder of a workdir that is no sweep."""
+  file = workdir / "config.json"
+  if not file.exists():
+    # The folder of a sweep's arm has no config of its own.
+    found = {
+      int(f.name.removeprefix("seed-")): f
+      for f in workdir.glob("seed-*")
+      if f.name.removeprefix("seed-").isdecimal()
+      and (f / "config.json").exists()
+    }
+    if not found:
+      raise errors.UserError(
+        f"{workdir} holds no run and no sweep (no config.json, no sweep.json):"
+        " name the --workdir of rotjax.main or rotjax.ablate"
+      )
+    return dict(sorted(found.items()))
+  config = read_config(file)
+  if config.num_seeds == 1:
+    return {config.seed: workdir}
+  seeds = range(config.seed, config.seed + config.num_seeds)
+  return {seed: workdir / f"seed-{seed}" for seed in seeds}
+
+
+def read_config(file: pathlib.Path) -> Any:
+  """config.json of a run.
+
+  Raises:
+    UserError: it is missing or broken.
+  """
+  try:
+    config = config_lib.from_json(file.read_text())
+    config_lib.build_angles(config)
+    fields = config.name, config.seed, config.num_seeds
+  except errors.UserError:
+    raise
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None
+  if not all(isinstance(n, int) for n in fields[1:]) or fields[2] < 1:
+    raise errors.UserError(f"{file} cannot be read: seeds {fields[1:]}")
+  return config
+
+
+def versions(summaries: list[Mapping[str, Any]]) -> dict[str, str]:
+  """Package -> its version, or several where the runs differ."""
+  found: dict[str, set[str]] = {}
+  for summary in summaries:
+    for package, version in summary["versions"].items():
+      found.setdefault(package, set()).add(str(version))
+  return {package: ", ".join(sorted(v)) for package, v in found.items()}
