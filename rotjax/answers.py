@@ -10,6 +10,8 @@ RING_SIZE = 720  # of `metrics.probabilistic.grid`
 # A second mode is told from this probability on, within `_NEAR` degrees.
 NOTABLE = 0.1
 _NEAR = 15.0
+# And only if it is so many times as probable as the valleys beside it.
+_PROMINENCE = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Answers:
     """Where else the density has a peak worth telling.
 
     The direction that the most probability lies within 15 degrees of, among
-    the local maxima of that probability at least 30 degrees from the answer.
+    the local maxima of that probability at least 30 degrees from the answer,
+    if there are valleys between the two.
 
     Returns:
       `[n]` degrees and `[n]` the probability within 15 degrees of it; NaN where
@@ -82,12 +85,22 @@ class Answers:
     found = np.take_along_axis(height, best[:, None], axis=-1)[:, 0]
     angle = np.full(len(best), np.nan)
     for n in np.flatnonzero(found >= NOTABLE):
-      shift = _plateau_middle(near[n], best[n])
-      angle[n] = self.ring_deg[best[n]] + shift * cell
+      own = round(float(self.angle_deg[n] - self.ring_deg[0]) / cell)
+      if _stands_out(near[n], best[n], own % RING_SIZE):
+        shift = _plateau_middle(near[n], best[n])
+        angle[n] = self.ring_deg[best[n]] + shift * cell
     return (
       angles_lib.wrap(angle, self.period_deg),
       np.where(np.isnan(angle), np.nan, found),
     )
+
+
+def _stands_out(ring: np.ndarray, at: int, other: int) -> bool:
+  """Whether both ways from one cell to another lead through a valley."""
+  from_at = np.roll(ring, -at)
+  steps = (other - at) % len(ring)
+  ways = from_at[: steps + 1], from_at[steps:]
+  return all(way.min() < ring[at] / _PROMINENCE for way in ways)
 
 
 def _plateau_middle(ring: np.ndarray, at: int) -> float:

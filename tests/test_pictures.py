@@ -53,7 +53,7 @@ def test_a_picture_is_read_as_a_viewer_shows_it(tmp_path, orientation, ending):
 
 def test_transparency_shows_white(tmp_path):
   pixels = _noise(6, 5, 4)
-  PIL.Image.fromarray(pixels, "RGBA").save(tmp_path / "x.png")
+  PIL.Image.fromarray(pixels).save(tmp_path / "x.png")
   shown = np.asarray(pictures.flat(pictures.read(tmp_path / "x.png"), 3))
   alpha = pixels[..., 3:] / 255
   over_white = alpha * pixels[..., :3] + (1 - alpha) * 255
