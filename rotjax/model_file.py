@@ -6,7 +6,6 @@ files from those you trust.
 
 from collections.abc import Callable
 import hashlib
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -50,6 +49,11 @@ def _header_digest(header: dict[str, Any]) -> str:
   return _digest(json.dumps(rest, sort_keys=True).encode())
 
 
+def _release(version: str) -> tuple[int, ...]:
+  """The part of a jax version that changes what its programs may hold."""
+  return tuple(int(part) for part in version.split(".")[:2])
+
+
 def save(path: pathlib.Path, fn: Callable, spec: dict[str, Any]) -> None:
   """Exports a function for every platform and any batch, and writes it.
 
@@ -77,7 +81,7 @@ def save(path: pathlib.Path, fn: Callable, spec: dict[str, Any]) -> None:
     "spec": spec,
     "platforms": list(PLATFORMS),
     "rotjax": rotjax.__version__,
-    "jax": importlib.metadata.version("jax"),
+    "jax": jax.__version__,
     "payload_bytes": len(payload),
     "payload_sha256": _digest(payload),
   }
@@ -134,8 +138,15 @@ def load(path: pathlib.Path) -> tuple[dict[str, Any], Callable]:
 
   header, payload = _read(path)
   _need_flatbuffers()
+  if _release(header["jax"]) > _release(jax.__version__):
+    # Refused beforehand: trying it would print MLIR's own errors as well.
+    raise errors.UserError(
+      f"{path} was written with jax {header['jax']} and this is the older"
+      f" {jax.__version__}: update jax, or export the run again"
+    )
   try:
     exported = export.deserialize(bytearray(payload))
+    exported.mlir_module()  # else read only when first called
   except Exception as error:  # of many types, by version
     reason = " ".join(str(error).split()) or type(error).__name__
     raise errors.UserError(

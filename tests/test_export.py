@@ -216,6 +216,7 @@ _DAMAGES = {
     "its header is not as written",
   ),
   "a later version": (lambda d: _header(d, version=2), "version 2"),
+  "a later jax": (lambda d: _header(d, jax="9.3.1"), "update jax"),
   "no program": (
     lambda d: _header(
       d.split(b"\n", 1)[0] + b"\nxyz",
