@@ -196,7 +196,7 @@ def test_colour_and_a_view_smaller_than_the_source(tmp_path):
   assert np.abs(apart).mean() < 25  # of noise that differs by 85
 
 
-def _fails(monkeypatch, capsys, *argv):
+def _command(monkeypatch, capsys, *argv):
   """Runs the command; returns its status, its output and its errors."""
   monkeypatch.setattr(sys, "argv", ["rotjax.predict", *map(str, argv)])
   with pytest.raises(SystemExit) as caught:
@@ -220,7 +220,7 @@ def photos(tmp_path):
 def test_the_table_states_the_turn_in_words(
   monkeypatch, capsys, run, photos, no_dataset
 ):
-  status, out, err = _fails(monkeypatch, capsys, "--workdir", run, photos)
+  status, out, err = _command(monkeypatch, capsys, "--workdir", run, photos)
   assert (status, err) == (0, [])
   head, *rows = out.splitlines()
   assert "within 5°" in head and "within 15°" in head
@@ -233,7 +233,7 @@ def test_the_table_states_the_turn_in_words(
 
 
 def test_json_lines(monkeypatch, capsys, run, photos):
-  status, out, _ = _fails(
+  status, out, _ = _command(
     monkeypatch, capsys, "--workdir", run, "--json", photos
   )
   assert status == 0
@@ -261,7 +261,7 @@ def test_bad_files_are_a_line_each_and_the_others_are_told(
   (photos / "text.png").write_text("text")
   (photos / "notes.txt").write_text("not asked for")
   (tmp_path / "empty").mkdir()
-  status, out, err = _fails(
+  status, out, err = _command(
     monkeypatch,
     capsys,
     "--workdir",
@@ -284,7 +284,7 @@ def test_paths_come_from_stdin(monkeypatch, capsys, run, photos):
   lines = f"{photos / 'a.png'}\n\n{photos / 'deep'}\n".encode()
   stdin = io.TextIOWrapper(io.BytesIO(lines + b"no\xffthing.png\n"))
   monkeypatch.setattr(sys, "stdin", stdin)
-  status, out, err = _fails(
+  status, out, err = _command(
     monkeypatch, capsys, "--workdir", run, "--json", "-"
   )
   assert (status, len(out.splitlines())) == (2, 3)
@@ -297,7 +297,7 @@ def test_pictures_are_written_upright_and_drawn(
 ):
   out_folder, sheet = tmp_path / "out", tmp_path / "sheet.png"
   argv = ["--workdir", run, photos, "--json", "--upright", out_folder]
-  status, out, _ = _fails(
+  status, out, _ = _command(
     monkeypatch, capsys, *argv, "--fit", "same", "--contact-sheet", sheet
   )
   assert status == 0
@@ -313,16 +313,16 @@ def test_pictures_are_written_upright_and_drawn(
   with PIL.Image.open(sheet) as drawn:
     assert drawn.size[0] > 100
   before = {p: p.read_bytes() for p in out_folder.rglob("*.*")}
-  status, _, err = _fails(monkeypatch, capsys, *argv)
+  status, _, err = _command(monkeypatch, capsys, *argv)
   assert (status, len(err)) == (2, 3)
   assert all("exists already and is not overwritten" in line for line in err)
   assert before == {p: p.read_bytes() for p in out_folder.rglob("*.*")}
   # Into the inputs' own folder: refused as well.
   before = {p: p.read_bytes() for p in photos.rglob("*.*")}
-  status, _, err = _fails(monkeypatch, capsys, *argv[:-1], photos)
+  status, _, err = _command(monkeypatch, capsys, *argv[:-1], photos)
   assert (status, len(err)) == (2, 3)
   assert before == {p: p.read_bytes() for p in photos.rglob("*.*")}
-  status, _, (line,) = _fails(
+  status, _, (line,) = _command(
     monkeypatch, capsys, *argv[:3], "--contact-sheet", sheet
   )
   assert status == 2 and "sheet.png exists already" in line
@@ -358,7 +358,7 @@ def test_a_damaged_run_is_one_line(
   folder = tmp_path / "copy"
   shutil.copytree(run, folder)
   _damage(folder, name, text)
-  status, out, (line,) = _fails(
+  status, out, (line,) = _command(
     monkeypatch, capsys, "--workdir", folder, "x.png"
   )
   assert (status, out) == (2, "")
@@ -371,7 +371,7 @@ def test_a_damaged_checkpoint_is_one_line(monkeypatch, capsys, run, tmp_path):
   for file in (folder / "checkpoints" / "best").rglob("*"):
     if file.is_file() and file.stat().st_size > 4000:
       file.write_bytes(b"\0" * file.stat().st_size)
-  status, _, err = _fails(monkeypatch, capsys, "--workdir", folder, "x.png")
+  status, _, err = _command(monkeypatch, capsys, "--workdir", folder, "x.png")
   assert status == 2 and "is damaged" in err[-1]
 
 
@@ -389,7 +389,7 @@ def test_wrong_arguments_are_one_line(monkeypatch, capsys, run, tmp_path):
     (["--workdir", run, "--fit", "odd", "x"], "expand"),
     (["--workdir", run, "--upright", tmp_path / "file", "x"], "not a folder"),
   ):
-    status, out, (line,) = _fails(monkeypatch, capsys, *argv)
+    status, out, (line,) = _command(monkeypatch, capsys, *argv)
     assert (status, out) == (2, "")
     assert words in line
 
