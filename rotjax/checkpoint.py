@@ -61,9 +61,7 @@ def _manager(
 ) -> ocp.CheckpointManager:
   policies = ocp.checkpoint_managers
   options = ocp.CheckpointManagerOptions(
-    preservation_policy=policies.LatestN(keep),
-    create=not read_only,
-    read_only=read_only,
+    preservation_policy=policies.LatestN(keep), create=not read_only
   )
   registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
   for args in (ocp.args.StandardSave, ocp.args.StandardRestore):

@@ -69,7 +69,7 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
   except errors.UserError as error:
     _fail(str(error))
   except KeyboardInterrupt:
-    _fail("interrupted before anything was trained", 130)
+    _fail("interrupted", 130)
   except BrokenPipeError:
     # Whoever read our output has gone; nothing is left to tell it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

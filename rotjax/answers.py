@@ -1,0 +1,121 @@
+"""Answers to pictures: angles, how sure, and what else it may be. NumPy."""
+
+import dataclasses
+
+import numpy as np
+
+from rotjax import angles as angles_lib
+
+RING_SIZE = 720  # of `metrics.probabilistic.grid`
+# A second mode is told from this probability on, within `_NEAR` degrees.
+NOTABLE = 0.1
+_NEAR = 15.0
+# And only if it is so many times as probable as the valleys beside it.
+_PROMINENCE = 1.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+  """What a predictor says of n pictures.
+
+  Attributes:
+    angle_deg: `[n]` degrees in [-period/2, period/2), counter-clockwise as seen
+      on the screen: the turn that was applied. Turn a picture by minus it.
+    log_density: `[n, 720]` nats per radian, recalibrated, at `ring_deg`.
+    period_deg: angles are known modulo this.
+  """
+
+  angle_deg: np.ndarray
+  log_density: np.ndarray
+  period_deg: float = 360.0
+
+  @property
+  def ring_deg(self) -> np.ndarray:
+    """`[720]` degrees, the directions of the density."""
+    return self.period_deg * ((np.arange(RING_SIZE) + 0.5) / RING_SIZE - 0.5)
+
+  @property
+  def mass(self) -> np.ndarray:
+    """`[n, 720]` probability of each direction's cell."""
+    top = self.log_density.max(axis=-1, keepdims=True)
+    weight = np.exp(self.log_density - top)
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+  def _share(self, offset_deg: np.ndarray, within_deg: float) -> np.ndarray:
+    """Share of the cells at these offsets that lies within some degrees."""
+    if within_deg >= self.period_deg / 2:
+      return np.ones_like(offset_deg)
+    cell = self.period_deg / RING_SIZE
+    inside = within_deg + cell / 2 - np.abs(offset_deg)
+    return np.clip(inside / cell, 0, 1)
+
+  def within(self, degrees: float) -> np.ndarray:
+    """`[n]` probability that the truth is within some degrees of the answer."""
+    offset = angles_lib.difference(
+      self.ring_deg, self.angle_deg[:, None], self.period_deg
+    )
+    return (self.mass * self._share(offset, degrees)).sum(axis=-1)
+
+  def second_mode(self) -> tuple[np.ndarray, np.ndarray]:
+    """Where else the density has a peak worth telling.
+
+    The direction that the most probability lies within 15 degrees of, among
+    the local maxima of that probability at least 30 degrees from the answer,
+    if there are valleys between the two.
+
+    Returns:
+      `[n]` degrees and `[n]` the probability within 15 degrees of it; NaN where
+      that is below `NOTABLE`, or there is no such direction.
+    """
+    cell = self.period_deg / RING_SIZE
+    offset = angles_lib.wrap(np.arange(RING_SIZE) * cell, self.period_deg)
+    kernel = self._share(offset, _NEAR)
+    near = np.fft.irfft(
+      np.fft.rfft(self.mass) * np.fft.rfft(kernel), RING_SIZE, axis=-1
+    )
+    reach = int(_NEAR / cell)
+    around = [np.roll(near, k, axis=-1) for k in range(-reach, reach + 1)]
+    # The margin: on a plateau the transform leaves noise of 1e-16.
+    peak = near >= np.max(around, axis=0) - 1e-9
+    away = angles_lib.difference(
+      self.ring_deg, self.angle_deg[:, None], self.period_deg
+    )
+    height = np.where(peak & (np.abs(away) >= 2 * _NEAR), near, 0.0)
+    best = height.argmax(axis=-1)
+    found = np.take_along_axis(height, best[:, None], axis=-1)[:, 0]
+    angle = np.full(len(best), np.nan)
+    for n in np.flatnonzero(found >= NOTABLE):
+      own = round(float(self.angle_deg[n] - self.ring_deg[0]) / cell)
+      if _stands_out(near[n], best[n], own % RING_SIZE):
+        shift = _plateau_middle(near[n], best[n])
+        angle[n] = self.ring_deg[best[n]] + shift * cell
+    return (
+      angles_lib.wrap(angle, self.period_deg),
+      np.where(np.isnan(angle), np.nan, found),
+    )
+
+
+def _stands_out(ring: np.ndarray, at: int, other: int) -> bool:
+  """Whether both ways from one cell to another lead through a valley."""
+  from_at = np.roll(ring, -at)
+  steps = (other - at) % len(ring)
+  ways = from_at[: steps + 1], from_at[steps:]
+  return all(way.min() < ring[at] / _PROMINENCE for way in ways)
+
+
+def _plateau_middle(ring: np.ndarray, at: int) -> float:
+  """Cells from `at` to the middle of the run of equal values around it."""
+  equal = np.abs(np.roll(ring, -at) - ring[at]) < 1e-9
+  if equal.all():
+    return 0.0
+  # argmin finds the first unequal one, ahead and behind.
+  return (int(equal.argmin()) - int(np.roll(equal[::-1], 1).argmin())) / 2
+
+
+def in_words(angle_deg: float) -> str:
+  """An angle as a sentence's end: "turned 12.3° counter-clockwise"."""
+  size = f"{abs(angle_deg):.1f}"
+  if size == "0.0":
+    return "upright"
+  way = "counter-clockwise" if angle_deg > 0 else "clockwise"
+  return f"turned {size}° {way}"

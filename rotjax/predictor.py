@@ -1,0 +1,291 @@
+"""Predictions for any picture, from a run folder or an exported model file.
+
+    from rotjax import predictor
+    p = predictor.load("runs/vonmises")
+    p(["photo.jpg"]).angle_deg
+
+Both kinds are one function: uint8 squares -> angles and densities. A run builds
+it here; a model file brings it along compiled, and then neither flax nor orbax
+is imported. The training images are needed by neither.
+"""
+
+from collections.abc import Callable, Iterable
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from rotjax import answers as answers_lib
+from rotjax import errors, pictures
+
+# Squares in one call; the last is padded, so that there is one program.
+BATCH = 64
+
+# `[b, S, S, C]` uint8 -> `[b]` radians of real turn, `[b, G]` nats per radian.
+AnswerFn = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+  """What a network takes, and on which circle it answers.
+
+  Attributes:
+    size: side of its square input, pixels.
+    channels: 1 (grey) or 3 (red, green, blue).
+    mask, pixel_range, crop: of the run's view, see `view.View`.
+    source: height and width of the images it was trained on.
+    period_deg: angles are known modulo this.
+    tta: "none" or "rot90", see `evaluate.Evaluator`.
+  """
+
+  size: int
+  channels: int
+  mask: str
+  pixel_range: str
+  crop: str
+  source: tuple[int, int]
+  period_deg: float
+  tta: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+  """Tells how far pictures have been turned.
+
+  Attributes:
+    spec: what it takes.
+    fn: from uint8 squares to angles and recalibrated densities.
+  """
+
+  spec: Spec
+  fn: AnswerFn
+
+  def answer(self, squares: np.ndarray) -> answers_lib.Answers:
+    """Answers to uint8 `[n, size, size, channels]`, as `pictures.square` gives.
+
+    Raises:
+      ValueError: another shape or type.
+    """
+    spec = self.spec
+    shape = (spec.size, spec.size, spec.channels)
+    if squares.shape[1:] != shape or squares.dtype != np.uint8:
+      raise ValueError(
+        f"squares are {squares.dtype} {squares.shape}, not uint8 [n, *{shape}]"
+      )
+    parts = []
+    for start in range(0, len(squares), BATCH):
+      part = squares[start : start + BATCH]
+      padding = np.zeros((BATCH - len(part), *shape), np.uint8)
+      found = jax.device_get(self.fn(np.concatenate([part, padding])))
+      parts.append([x[: len(part)] for x in found])
+    if not parts:
+      parts = [[np.zeros(0), np.zeros((0, answers_lib.RING_SIZE))]]
+    theta, log_density = (np.concatenate(x) for x in zip(*parts))
+    return answers_lib.Answers(
+      np.rad2deg(theta.astype(np.float64)),
+      log_density.astype(np.float64),
+      spec.period_deg,
+    )
+
+  def __call__(self, images: Iterable[Any]) -> answers_lib.Answers:
+    """Answers to pictures.
+
+    Args:
+      images: file names, Pillow images, or arrays `[H, W]`, `[H, W, 1 | 3 | 4]`
+        of uint8 or `[H, W]` of uint16, of any sizes; an array `[n, ...]` of
+        them is n pictures.
+
+    Returns:
+      The answers, in that order.
+
+    Raises:
+      UserError: one of them is not a picture.
+    """
+    squares = []
+    for n, image in enumerate(images):
+      named = isinstance(image, (str, os.PathLike))
+      try:
+        picture = pictures.read(image) if named else pictures.of(image)
+        squares.append(pictures.square(picture, self.spec))
+      except pictures.Unusable as error:
+        name = image if named else f"picture {n}"
+        raise errors.UserError(f"{name}: {error}") from None
+    shape = (0, self.spec.size, self.spec.size, self.spec.channels)
+    return self.answer(np.stack(squares) if squares else np.zeros(shape, "u1"))
+
+
+def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
+  """The predictor of a run folder or of a model file.
+
+  Args:
+    path: a finished run's folder, or a file that `rotjax.export` wrote.
+    tta: "none" or "rot90"; None is the run's own `eval.tta`. A model file
+      holds one of the two.
+
+  Raises:
+    UserError: neither of them, or damaged.
+  """
+  path = pathlib.Path(path)
+  if not path.is_file():
+    return from_run(path, tta)
+  from rotjax import model_file
+
+  spec, fn = model_file.load(path)
+  if tta not in (None, spec["tta"]):
+    raise errors.UserError(
+      f'{path} was exported with tta = "{spec["tta"]}": export the run again'
+      f" with --tta {tta}, or predict from its folder"
+    )
+  spec["source"] = tuple(spec["source"])
+  return Predictor(Spec(**spec), fn)
+
+
+def from_run(workdir: pathlib.Path, tta: str | None = None) -> Predictor:
+  """The predictor of the best checkpoint of a finished run; see `load`."""
+  spec, fn = describe_run(workdir, tta)
+  return Predictor(spec, jax.jit(fn))
+
+
+def describe_run(
+  workdir: pathlib.Path, tta: str | None = None
+) -> tuple[Spec, AnswerFn]:
+  """What a finished run's network takes, and its answers, not yet compiled.
+
+  Raises:
+    UserError: no run, an unfinished one, or a damaged one.
+  """
+  from rotjax import config as config_lib
+  from rotjax import config_files
+
+  config = config_files.read(_checked(workdir) / "config.json")
+  source = _source(workdir)
+  try:
+    view = config_lib.build_view(config)
+    angles = config_lib.build_angles(config)
+    head = config_lib.build("head", config.head)
+    network = _network(config, workdir, head, (view.size, source[2]))
+    tta = tta or config.eval.tta
+  except (KeyError, AttributeError) as error:
+    raise errors.UserError(
+      f"{workdir / 'config.json'} is not the config of a run of this version:"
+      f" {error}"
+    ) from None
+  spec = Spec(
+    size=view.size,
+    channels=source[2],
+    mask=view.mask,
+    pixel_range=view.pixel_range,
+    crop=view.crop,
+    source=source[:2],
+    period_deg=angles.period_deg,
+    tta=tta,
+  )
+  fn = _answer_fn(view, angles, head, network, _calibration(workdir), tta)
+  return spec, fn
+
+
+def _checked(workdir: pathlib.Path) -> pathlib.Path:
+  """The folder, if a finished run of one seed lies there."""
+  if not workdir.exists():
+    raise errors.UserError(f"{workdir}: no such run folder or model file")
+  if not (workdir / "config.json").is_file():
+    raise errors.UserError(f"{workdir} is not a run folder (no config.json)")
+  seeds = sorted(p.name for p in workdir.glob("seed-*") if p.is_dir())
+  if seeds:
+    raise errors.UserError(
+      f"{workdir} holds {len(seeds)} runs: name one of them, such as"
+      f" {workdir / seeds[0]}"
+    )
+  if not any((workdir / "checkpoints" / "best").glob("[0-9]*")):
+    raise errors.UserError(f"{workdir} holds no checkpoint: train it first")
+  if not (workdir / "summary.json").exists():
+    raise errors.UserError(
+      f"{workdir} is not finished: the command that trains it resumes it"
+    )
+  return workdir
+
+
+def _source(workdir: pathlib.Path) -> tuple[int, int, int]:
+  """Height, width and channels of the images that a run was trained on."""
+  from rotjax import summary
+
+  try:
+    height, width, channels = summary.read(workdir)["protocol"]["source"]
+    return int(height), int(width), int(channels)
+  except (KeyError, TypeError, ValueError) as error:
+    if isinstance(error, errors.UserError):  # a ValueError that says more
+      raise
+    raise errors.UserError(
+      f"{workdir / 'summary.json'} does not state the size of the training"
+      " images: the run's own command with --mode eval writes it anew"
+    ) from None
+
+
+def _calibration(workdir: pathlib.Path) -> Any:
+  from rotjax import calibration
+
+  file = workdir / "calibration.json"
+  try:
+    return calibration.Calibration.from_dict(json.loads(file.read_text()))
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None
+
+
+def _network(config, workdir, head, shape):
+  """The best checkpoint's network: `[N, S, S, C]` -> `[N, num_outputs]`."""
+  import jax.numpy as jnp
+
+  from rotjax import checkpoint, models
+  from rotjax import config as config_lib
+  from rotjax import step as step_lib
+
+  size, channels = shape
+  model = models.build(
+    config_lib.build("model", config.model),
+    head.num_outputs,
+    (size, size, channels),
+    jnp.dtype(config.dtype),
+  )
+  optimizer = config_lib.build("optim", config.optim)
+  # Shapes alone: what they hold comes from the checkpoint.
+  shapes = jax.eval_shape(
+    lambda: step_lib.init_state(model, optimizer, config.num_steps, 0)
+  )
+  fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+  checkpoints = checkpoint.Checkpoints(
+    workdir / "checkpoints", keep=1, read_only=True
+  )
+  try:
+    restored = checkpoints.restore("best", fresh)
+  finally:
+    checkpoints.close()
+  if restored is None:
+    raise errors.UserError(f"{workdir} holds no checkpoint: train it first")
+  state = restored.state
+
+  def network(inputs):
+    return model.apply(state.eval_params, state.model_state, inputs)[0]
+
+  return network
+
+
+def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
+  """The whole way from uint8 squares to angles and densities of real turn."""
+  from rotjax import calibration as calibration_lib
+  from rotjax import evaluate
+
+  per_radian = angles.period_deg / 360
+
+  def fn(squares):
+    inputs = jax.vmap(view.finish)(squares)
+    found = evaluate.answers(network, head, angles, inputs, tta)
+    ring = calibration_lib.on_ring(
+      calibration, found["decoded"], found.get("table")
+    )
+    return found["decoded"] * per_radian, ring + angles.log_jacobian
+
+  return fn
