@@ -1,10 +1,11 @@
 """One seed's run folder: what is written there while it trains."""
 
 from collections.abc import Mapping
+import fcntl
 import json
 import pathlib
 import time
-from typing import Any
+from typing import IO, Any
 
 import jax
 import numpy as np
@@ -30,6 +31,7 @@ class RunFolder:
 
   def __init__(self, path: pathlib.Path, seed: int, keep: int):
     self.path, self.seed = path, seed
+    self._lock = _lock(path)
     self.checkpoints = checkpoint.Checkpoints(path / "checkpoints", keep)
     self.best_mae_deg = float("inf")
     self.validated_step = self.saved_step = -1
@@ -103,6 +105,22 @@ class RunFolder:
     for writer in self._writers:
       writer.close()
     self.checkpoints.close()
+    self._lock.close()
+
+
+def _lock(path: pathlib.Path) -> IO[str]:
+  """Keeps a second process out; the system lets go of it with the process."""
+  path.mkdir(parents=True, exist_ok=True)
+  file = open(path / ".lock", "w")
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    file.close()
+    raise errors.UserError(
+      f"another process is at work in {path}: wait for it, or choose another"
+      " --workdir"
+    ) from None
+  return file
 
 
 def not_finite(what: str, step: int) -> NotFiniteError:

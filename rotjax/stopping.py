@@ -24,20 +24,30 @@ class Flag:
       raise Stopped(self.signal.name)
 
 
+# The flag of the outermost open context.
+_active: Flag | None = None
+
+
 @contextlib.contextmanager
 def on_signals() -> Iterator[Flag]:
   """A flag that SIGINT, SIGTERM and SIGUSR1 set while the context is open.
 
   A second signal of a kind acts as it always does, so that Ctrl-C twice still
   ends a run that hangs. Outside the main thread, where Python allows no
-  handlers, the flag is never set.
+  handlers, the flag is never set. Inside another such context it is that one's
+  flag: a signal between two runs of a sweep also stops the next.
   """
+  global _active
+  if _active is not None:
+    yield _active
+    return
   flag, before = Flag(), {}
 
   def handle(number, _):
     flag.signal = signal.Signals(number)
     signal.signal(number, before[number])
 
+  _active = flag
   try:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
       before[number] = signal.signal(number, handle)
@@ -46,5 +56,6 @@ def on_signals() -> Iterator[Flag]:
   try:
     yield flag
   finally:
+    _active = None
     for number, handler in before.items():
       signal.signal(number, handler)

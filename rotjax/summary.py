@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import importlib.metadata
+import itertools
 import json
 import pathlib
 import platform
@@ -14,7 +15,7 @@ import numpy as np
 import rotjax
 from rotjax import angles as angles_lib
 from rotjax import errors, metrics, models, plots, run_folder
-from rotjax.metrics import angular, discrete
+from rotjax.metrics import angular, discrete, intervals
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 
@@ -36,6 +37,18 @@ _ROWS = (
   ("recalibrated_nll", "NLL, recalibrated (nats)", "{:.3f}"),
   ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
   ("recalibrated_coverage_90", "coverage of 90% regions", "{:.1%}"),
+)
+
+
+# Metrics that get an interval over images: 1,000 resamples each.
+_INTERVALS = (
+  "mae_deg",
+  "median_deg",
+  "acc_at_5",
+  "acc_at_10",
+  "nll",
+  "recalibrated_nll",
+  "recalibrated_crps_deg",
 )
 
 
@@ -95,6 +108,11 @@ def write(
     "protocol": _protocol(experiment, p),
     "leaks": experiment.view_leaks(),
     "test": {**result, **chance},
+    "test_interval": {
+      name: [round(end, 6) for end in intervals.interval(p, name)]
+      for name in _INTERVALS
+      if intervals.known(name, p)
+    },
   }
   classes = angular.by_class(p)
   if len(classes) > 1:
@@ -122,9 +140,19 @@ def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
     "period_deg": angles.period_deg,
     # Height, width, channels: what is predicted later is brought to it.
     "source": list(experiment.dataset.load("test").images.shape[1:]),
-    "view": f"{view.size} px, centre {view.center}, mask {view.mask}",
+    "view": _view_in_words(view),
     "tta": experiment.config.eval.tta,
   }
+
+
+def _view_in_words(view) -> str:
+  words = f"{view.size} px, centre {view.center}, mask {view.mask}"
+  unusual = {"crop": "none", "passes": "single", "blur": 0, "threshold": 0}
+  for field, usual in unusual.items():
+    value = getattr(view, field)
+    if value != usual:
+      words += f", {field} {value}"
+  return words
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
@@ -181,17 +209,21 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
   """The table of test metrics beside the chance level, its heading first."""
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
-  lines = [("test", "this run", "other warp", "chance")]
+  interval = summary.get("test_interval", {})
+  lines = [("test", "this run", "95% of images", "other warp", "chance")]
   for key, words, form in _ROWS:
     if key not in test:
       continue
     value = form.format(test[key])
     if key in spread:
       value += " ± " + form.format(spread[key])
+    ends = " to ".join(form.format(end) for end in interval.get(key, ()))
     beside = [other.get(key), test.get(f"chance_{key}")]
     shown = ["" if x is None else form.format(x) for x in beside]
-    lines.append((words, value, *shown))
-  return lines if other else [(*line[:2], line[3]) for line in lines]
+    lines.append((words, value, ends, *shown))
+  # No column for what this run does not have.
+  kept = (True, True, bool(interval), bool(other), True)
+  return [tuple(itertools.compress(line, kept)) for line in lines]
 
 
 def table(summary: Mapping[str, Any]) -> str:

@@ -1,15 +1,17 @@
 """Whole runs: the folder they leave, resuming, seeds, refusals."""
 
 import json
+import os
 import pathlib
 import signal
 
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 
 from rotjax import config as config_lib
-from rotjax import errors, launch, stopping
+from rotjax import errors, launch, run_folder, stopping
 from rotjax import train as train_lib
 
 TINY = {
@@ -89,6 +91,31 @@ def test_predictions_and_summary_agree(finished):
   test = _summary(finished)["test"]
   assert test["mae_deg"] == pytest.approx(error.mean(), abs=1e-3)
   assert test["nll"] == pytest.approx(-arrays["log_density"].mean(), abs=1e-4)
+  # Intervals over images: SciPy's bootstrap of the images' means.
+  low, high = _summary(finished)["test_interval"]["mae_deg"]
+  wanted = scipy.stats.bootstrap(
+    (error.mean(1),), np.mean, method="percentile", rng=0
+  ).confidence_interval
+  assert (low, high) == pytest.approx(tuple(wanted), rel=0.03)
+
+
+def test_a_folder_is_one_process_s_at_a_time(tmp_path):
+  one = run_folder.RunFolder(tmp_path, 0, 1)
+  with pytest.raises(errors.UserError, match="another process is at work in"):
+    run_folder.RunFolder(tmp_path, 0, 1)
+  one.close()
+  run_folder.RunFolder(tmp_path, 0, 1).close()
+
+
+def test_a_signal_between_two_runs_of_one_command_stops_the_next():
+  with stopping.on_signals() as outer:
+    with stopping.on_signals() as inner:
+      assert inner is outer
+    os.kill(os.getpid(), signal.SIGUSR1)
+    with stopping.on_signals() as later, pytest.raises(stopping.Stopped):
+      later.check()
+  with stopping.on_signals() as fresh:
+    fresh.check()
 
 
 def test_metrics_are_logged_when_due(finished):

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from rotjax import config as config_lib
-from rotjax import errors, metrics
+from rotjax import config_files, errors, metrics
 from rotjax import summary as summary_lib
 from rotjax.ablation import manifest
 from rotjax.ablation import sweep as sweep_lib
@@ -34,15 +34,14 @@ class ArmResult:
     arm: what was asked for.
     summaries: seed -> summary.json of each finished run.
     predictions: seed -> its test predictions.
-    record: arm.json: how the rate was tuned, whether seeds trained together;
-      empty before the arm is done.
+    learning_rate: of its runs; the configured one before any is finished.
     error: why the last attempt failed, if it did.
   """
 
   arm: sweep_lib.Arm
   summaries: dict[int, dict[str, Any]]
   predictions: dict[int, metrics.Predictions]
-  record: dict[str, Any]
+  learning_rate: float
   error: str | None
 
 
@@ -82,12 +81,14 @@ def read_arm(workdir: pathlib.Path, arm: sweep_lib.Arm) -> ArmResult:
     UserError: a file of a finished run is missing or broken.
   """
   folders = manifest.finished(workdir, arm)
-  record = manifest.folder(workdir, arm) / "arm.json"
+  ran = arm.config
+  for folder in folders.values():  # with the rate that tuning chose
+    ran = config_files.read(folder / "config.json")
   return ArmResult(
     arm,
     {seed: summary_lib.read(folder) for seed, folder in folders.items()},
     {s: read_predictions(folder, arm.config) for s, folder in folders.items()},
-    manifest.read_json(record) if record.exists() else {},
+    ran.optim.learning_rate,
     manifest.failure(workdir, arm),
   )
 

@@ -223,9 +223,7 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
     if not arm.summaries:
       continue
     name, summaries = arm.arm.name, list(arm.summaries.values())
-    tuned = (arm.record.get("tuning") or {}).get("best")
-    rate = tuned or arm.arm.config.optim.learning_rate
-    facts["learning_rate"][name] = f"{rate:g}"
+    facts["learning_rate"][name] = f"{arm.learning_rate:g}"
     facts["parameters"][name] = f"{summaries[0]['parameters']:,}"
     seconds = np.mean([s["seconds"] for s in summaries])
     facts["seconds"][name] = f"{seconds:.0f}"

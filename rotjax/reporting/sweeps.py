@@ -3,7 +3,6 @@
 import pathlib
 import re
 
-import rotjax
 from rotjax import config as config_lib
 from rotjax.ablation import formats, manifest, plots, results, tables
 from rotjax.reporting import figures, page, parts, runs
@@ -32,21 +31,8 @@ def build(workdir: pathlib.Path) -> str:
       page.Section("configs", "Configs", _configs(found)),
     ]
   lead = f'<p class="question">{page.escape(plan.question)}</p>\n'
-  lead += _version(workdir)
   foot = parts.foot(workdir, items.values())
   return page.document(plan.name, lead, sections, foot)
-
-
-def _version(workdir):
-  """Why arms may seem to be missing: their folders' names hold the version."""
-  theirs = manifest.read_json(workdir / manifest.FILE).get("rotjax")
-  if theirs in (None, rotjax.__version__):
-    return ""
-  return page.paragraph(
-    f"This sweep was begun with rotjax {theirs}; this report, by"
-    f" {rotjax.__version__}, finds only the runs of its own version.",
-    "warn",
-  )
 
 
 def _read(workdir, arm, plan) -> runs.Runs:

@@ -47,6 +47,7 @@ def finish_run(workdir, an_arm, seed, p):
   folder = manifest.seed_folders(workdir, an_arm)[seed]
   folder.mkdir(parents=True)
   summary.save_predictions(folder / "predictions.npz", p)
+  (folder / "config.json").write_text(config_lib.to_json(an_arm.config))
   test = metrics.compute(p)
   chance = {f"chance_{k}": v for k, v in metrics.chance(p.angles).items()}
   run_folder.write_json(
