@@ -121,6 +121,8 @@ def base() -> ml_collections.ConfigDict:
   config.steps_per_call = 1
   # Arithmetic of the backbone: "float32" or "bfloat16".
   config.dtype = "float32"
+  # Only so many of the training images, evenly spaced; 0 for all.
+  config.num_train_images = 0
   # Sub-configs whose fields are those of the named entry.
   config.data = defaults("data", "mnist_5k")
   config.data.classes = (3,)
@@ -317,6 +319,7 @@ def validate(config: ml_collections.ConfigDict) -> None:
     "num_seeds": 1,
     "batch_size": 1,
     "num_steps": 1,
+    "num_train_images": 0,
     "steps_per_call": 1,
     "eval.every_steps": 0,
     "eval.num_angles": 1,

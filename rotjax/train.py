@@ -13,6 +13,7 @@ import numpy as np
 from rotjax import angles as angles_lib
 from rotjax import config as config_lib
 from rotjax import (
+  data,
   errors,
   evaluate,
   executors,
@@ -65,6 +66,21 @@ class Experiment:
     angles = config_lib.build_angles(config)
     optimizer = config_lib.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
+
+  def training_split(self) -> data.Split:
+    """What is trained on: the training split, or a part of it.
+
+    Raises:
+      UserError: more images are asked for than there are.
+    """
+    split, wanted = self.dataset.load("train"), self.config.num_train_images
+    if wanted > len(split):
+      raise errors.UserError(
+        f"num_train_images = {wanted}, but there are {len(split)}"
+      )
+    if not wanted:
+      return split
+    return split.rows(np.arange(wanted) * len(split) // wanted)
 
   def view_leaks(self) -> list[str]:
     """What this view is known to give away, in words."""
@@ -133,13 +149,14 @@ def train(
     executor = executors.build(
       config.executor, experiment.make_step, config.batch_size, len(seeds)
     )
+    train_split = experiment.training_split()
     # All that can be wrong with the input is checked: now write.
     runs = [
       run_folder.RunFolder(folder, seed, config.checkpoint.keep)
       for folder, seed in zip(folders, seeds)
     ]
     try:
-      _fit(experiment, executor, runs, stop)
+      _fit(experiment, executor, train_split, runs, stop)
       for run in runs if read_test else ():
         _finish(experiment, run, stop)
       return [run.best_mae_deg for run in runs]
@@ -148,14 +165,13 @@ def train(
         run.close()
 
 
-def _fit(experiment, executor, runs, stop):
+def _fit(experiment, executor, train_split, runs, stop):
   """The loop: {evaluate, save if due or told to stop, step}.
 
   Whatever is due at a step happens at the top, before the next step: a run
   resumed at that step finds there what it still owes.
   """
   config, num_seeds = experiment.config, len(runs)
-  train_split = experiment.dataset.load("train")
   validation = experiment.dataset.load("validation")
   evaluator = experiment.evaluator()
 

@@ -48,8 +48,9 @@ class View:
   """How a source image becomes the network's input.
 
   Attributes:
-    size: side of the square canvas, pixels; the scale is 1:1 unless `crop`
-      changes it.
+    size: side of the square canvas, pixels.
+    zoom: canvas pixels in one source pixel, where `crop` does not set it;
+      below 1 go with passes = "supersample", which averages what it skips.
     center: what is turned about and lands on the canvas's centre: "dataset"
       (where the dataset says its objects sit; MNIST: 14,14), "canvas" (the
       source's own middle), "centroid" (of each image's brightness) or explicit
@@ -74,6 +75,7 @@ class View:
   """
 
   size: int = 28
+  zoom: float = 1.0
   center: str = "dataset"
   jitter: float = 1.0
   mask: str = "disc"
@@ -94,6 +96,15 @@ class View:
       raise errors.UserError(
         f"view.jitter = {self.jitter} is not between 0 and half of"
         f" view.size = {self.size}"
+      )
+    if not 1 / 8 <= self.zoom <= 8:
+      raise errors.UserError(f"view.zoom = {self.zoom} is not in 1/8 ... 8")
+    if self.zoom != 1 and (
+      self.crop in ("inscribed", "expand") or self.passes == "double"
+    ):
+      raise errors.UserError(
+        f"view.zoom = {self.zoom} does not go with view.crop = {self.crop!r}"
+        f" and view.passes = {self.passes!r}"
       )
     if not 0 <= self.blur <= self.size / 4:
       raise errors.UserError(
@@ -155,12 +166,12 @@ class View:
         f" {source_size[0]} x {source_size[1]} pixels"
       )
     shifted = self.jitter * math.sqrt(2)  # along both axes at once
-    reach = self.size / 2 + shifted
+    reach = (self.size / 2 + shifted) / self.zoom
     if self.crop == "circle" and room < reach:
       raise errors.UserError(
         f'view.crop = "circle" needs {reach:.4g} source pixels on each side of'
         f" the centre and there are {room:g}: lower view.size to at most"
-        f" {int(2 * (room - shifted))}, or use larger images"
+        f" {int(2 * (room * self.zoom - shifted))}, or use larger images"
       )
     return resolved
 
@@ -227,7 +238,7 @@ class View:
   def scale_of(self, source_size: tuple[int, int], angle_deg):
     """Source pixels in a canvas pixel, and its static bound."""
     if self.crop in ("none", "circle"):
-      return 1.0, 1.0
+      return 1 / self.zoom, 1 / self.zoom
     cosine, sine = (jnp.abs(t) for t in warp.unit_vector(angle_deg))
     height, width = source_size
     if self.crop == "inscribed":

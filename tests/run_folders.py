@@ -116,7 +116,10 @@ def write_sweep(workdir, arms, question="Which?", sds=None, tuning=None):
   sds = dict.fromkeys(arms, 5.0) if sds is None else sds
   for name, settings in arms.items():
     settings.name = name
-  made = [sweep_lib.Arm(name, settings) for name, settings in arms.items()]
+  made = [
+    sweep_lib.Arm(name, settings, sweep_lib.address_of(settings))
+    for name, settings in arms.items()
+  ]
   plan = sweep_lib.Sweep("tiny", question, made, next(iter(arms)), tuning)
   manifest.write(workdir, plan)
   for arm in made:

@@ -46,7 +46,7 @@ def chain(*axes: Iterable[Point]) -> Iterator[Point]:
 def _join(points: Iterable[Point]) -> Point:
   names, overrides = zip(*points)
   joined = {k: v for part in overrides for k, v in part.items()}
-  return "-".join(names), joined
+  return "-".join(filter(None, names)), joined
 
 
 @dataclasses.dataclass(frozen=True)

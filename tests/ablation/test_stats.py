@@ -1,12 +1,14 @@
 """Crossed intervals: coverage by simulation, special cases by SciPy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
 
 from rotjax.ablation import stats
 from rotjax.metrics import intervals
-from tests.ablation import synthetic
+from tests import run_folders
 
 
 def crossed(rng, num_seeds, num_images, seed_sd, image_sd, both_sd):
@@ -95,8 +97,8 @@ def test_holm_by_hand():
 
 
 def test_a_paired_difference_is_far_surer_than_two_intervals():
-  a = {s: synthetic.predictions(5.0, s, arm_seed=1) for s in range(3)}
-  b = {s: synthetic.predictions(6.0, s, arm_seed=1) for s in range(3)}
+  a = {s: run_folders.predictions(5.0, s) for s in range(3)}
+  b = {s: run_folders.predictions(6.0, s) for s in range(3)}
   one, two = (stats.sample("mae_deg", x) for x in (a, b))
   difference = one.minus(two)
   # The same noise, scaled: the difference is a sixth of the error.
@@ -107,15 +109,17 @@ def test_a_paired_difference_is_far_surer_than_two_intervals():
 
 
 def test_other_images_or_seeds_are_not_paired():
-  here = stats.sample("mae_deg", {0: synthetic.predictions(5, 0)})
-  fewer = stats.sample("mae_deg", {0: synthetic.predictions(5, 0, 30)})
-  other_seed = stats.sample("mae_deg", {4: synthetic.predictions(5, 4)})
-  assert here.minus(fewer) is None and here.minus(other_seed) is None
+  p = run_folders.predictions(5, 0)
+  here = stats.sample("mae_deg", {0: p})
+  moved = dataclasses.replace(p, example=p.example + 1)
+  other_images = stats.sample("mae_deg", {0: moved})
+  other_seed = stats.sample("mae_deg", {4: p})
+  assert here.minus(other_images) is None and here.minus(other_seed) is None
   assert here.minus(here).mean == 0
 
 
 def test_metrics_that_are_no_mean_over_views_have_no_sample():
-  p = {0: synthetic.predictions(5, 0)}
+  p = {0: run_folders.predictions(5, 0)}
   for name in ("rmse_deg", "m8_excess", "crps_deg"):
     assert stats.sample(name, p) is None
   for name in ("median_deg", "acc_at_5", "nll", "near_45"):

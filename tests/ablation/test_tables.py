@@ -13,7 +13,7 @@ from rotjax import tables as command
 from rotjax.ablation import formats, manifest, tables
 from tests.ablation import synthetic
 
-SCALES = {"first": 6.0, "better": 3.0, "alike": 3.02}
+SCALES = {"first": 20.0, "better": 3.0, "alike": 3.02}
 
 
 @pytest.fixture(name="sweep")
@@ -43,12 +43,13 @@ def test_means_spreads_and_marks(sweep):
   assert rows["better"].cells["difference"].startswith("-")
   assert "p=.0" in rows["better"].cells["difference"]
   assert rows["chance"].cells["mae_deg"].estimate.mean == pytest.approx(90)
-  assert rows["better"].cells["seconds"] == "13"
+  assert rows["better"].cells["seconds"] == "12"
   other = rows["better"].cells["other_warp.mae_deg"].estimate
   assert other.mean == pytest.approx(1.25 * cell.estimate.mean, rel=1e-3)
   assert math.isnan(other.low)  # predictions of the other warp are not kept
-  # No head here stated a recalibrated density: no empty column.
-  assert "recalibrated_nll" not in table.columns and "nll" in table.columns
+  # Nothing here states a recalibrated CRPS: no empty column.
+  assert "recalibrated_crps_deg" not in table.columns
+  assert "nll" in table.columns
 
 
 def test_sorting_and_columns(sweep):
@@ -73,10 +74,8 @@ def test_missing_failed_and_half_done_arms_are_shown_as_such(tmp_path):
   plan = synthetic.sweep(arms, baseline="missing")
   manifest.write(tmp_path, plan)
   for seed in (0, 1):
-    synthetic.finish_run(
-      tmp_path, arms[0], seed, synthetic.predictions(4, seed)
-    )
-  synthetic.finish_run(tmp_path, arms[1], 0, synthetic.predictions(4, 0))
+    synthetic.finish_run(tmp_path, arms[0], seed, 4)
+  synthetic.finish_run(tmp_path, arms[1], 0, 4)
   folder = manifest.folder(tmp_path, arms[2])
   folder.mkdir()
   run_folder.write_json(folder / "failed.json", {"error": "it broke"})

@@ -1,0 +1,22 @@
+r"""What is a restricted range of angles worth?
+
+python -m rotjax.ablate --sweep experiments/angle_range.py \
+  --workdir runs/angle_range
+python -m rotjax.ablate --sweep experiments/angle_range.py:smoke
+
+The full circle, half of it, a quarter, and the twenty degrees of a scan laid
+askew. Chance differs between them and stands in the table for none.
+"""
+
+from rotjax import config
+
+BASELINE = "180"
+
+
+def get_config(variant: str = ""):
+  return config.make(variant, {"num_seeds": 3, **config.FLAGSHIP})
+
+
+def sweep():
+  for half in (180.0, 90.0, 45.0, 10.0):
+    yield f"{half:.0f}", {"angles.range_deg": (-half, half)}

@@ -1,0 +1,32 @@
+r"""Which loss of (cos, sin) and of 360 bins trains best?
+
+python -m rotjax.ablate --sweep experiments/losses.py --workdir runs/losses
+python -m rotjax.ablate --sweep experiments/losses.py:smoke
+
+Every loss of the two heads that have many, each with its own learning rate.
+"""
+
+from rotjax import config
+from rotjax.ablation import sweep as sweep_lib
+from rotjax.ablation import tuning
+from rotjax.heads import bins, vector
+
+BASELINE = "vector-cosine"
+TUNING = tuning.Budget()
+
+
+def get_config(variant: str = ""):
+  return config.make(variant, {"num_seeds": 3, **config.FLAGSHIP})
+
+
+def sweep():
+  families = {"vector": vector.LOSSES, "bins": bins.LOSSES}
+  return sweep_lib.chain(
+    *(
+      sweep_lib.product(
+        sweep_lib.over("head.name", [name]),
+        sweep_lib.over("head.loss", sorted(losses)),
+      )
+      for name, losses in families.items()
+    )
+  )
