@@ -182,7 +182,10 @@ FLAGSHIP_VARIANTS = {
 VARIANTS = {
   "mnist": {"data.name": "mnist", "data.classes": (3,)},
   "all_digits": {"data.classes": ()},
+  # Does it run at all? On data that needs no network.
   "smoke": {
+    "data.name": "mnist_5k",
+    "num_train_images": 100,
     "num_steps": 20,
     "batch_size": 16,
     "eval.num_angles": 4,

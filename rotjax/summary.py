@@ -1,6 +1,7 @@
 """What a finished run leaves: predictions.npz, summary.json, plots, a table."""
 
 from collections.abc import Mapping
+import datetime
 import importlib.metadata
 import itertools
 import json
@@ -101,6 +102,7 @@ def write(
     "seed": run.seed,
     "step": step,
     "seconds": round(run.seconds, 1),
+    "finished": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
     "parameters": models.num_parameters(params),
     "device": jax.devices()[0].device_kind,
     "num_devices": jax.device_count(),

@@ -30,15 +30,23 @@ def main(argv: Sequence[str]) -> None:
   p.add_argument(
     "--sort", default="", metavar="METRIC", help="best first by this metric"
   )
+  p.add_argument(
+    "--out",
+    metavar="DIR",
+    help="write there instead, with intervals.png and donuts.png",
+  )
   args = p.parse_args(argv)
   from rotjax.ablation import formats as formats_lib
-  from rotjax.ablation import manifest, tables
+  from rotjax.ablation import manifest, publish, tables
 
   workdir = pathlib.Path(args.workdir)
   plan = manifest.read(workdir)
   columns = [c for c in args.columns.split(",") if c]
   table = tables.build(plan, workdir, columns, args.sort)
-  tables.write_all(table, workdir)
+  if args.out:
+    publish.write(plan, workdir, table, pathlib.Path(args.out))
+  else:
+    tables.write_all(table, workdir)
   if args.format == "json":
     print(json.dumps(tables.to_dict(table), indent=2))
   else:

@@ -126,6 +126,24 @@ def by_angle(predictions: Mapping[str, metrics.Predictions]) -> Figures:
   return {name: figures.by_angle(p, shared) for name, p in predictions.items()}
 
 
+def donut_sheet(
+  predictions: Mapping[str, metrics.Predictions],
+) -> matplotlib.figure.Figure:
+  """`donuts` beside each other in one picture, under the arms' names."""
+  columns = min(4, len(predictions))
+  rows = math.ceil(len(predictions) / columns)
+  figure = matplotlib.figure.Figure(
+    (2.1 * columns, 2.3 * rows), layout="constrained"
+  )
+  axes = figure.subplots(rows, columns, squeeze=False).ravel()
+  for a in axes:
+    a.set_axis_off()
+  for a, (name, p) in zip(axes, predictions.items(), strict=False):
+    figures.draw_donut(a, p)
+    a.set_title(name, size=_SIZE, y=0.92, pad=0)
+  return figure
+
+
 def reliability(predictions: Mapping[str, metrics.Predictions]) -> Figures:
   """Coverage of the densest regions; arms without scores are left out."""
   return _known(figures.reliability, predictions)

@@ -341,7 +341,25 @@ def _notes(plan, arms, comparison: str) -> list[str]:
       leaking.setdefault(leak, []).append(arm.arm.name)
   for leak, names in leaking.items():
     notes.append(f"Leaking view ({', '.join(names)}): {leak}.")
+  notes += _provenance(arms)
   return notes
+
+
+def _provenance(arms) -> list[str]:
+  """Seeds, versions, device and day of what the table shows."""
+  runs = [s for arm in arms for s in arm.summaries.values()]
+  if not runs:
+    return []
+  seeds = sorted({s["seed"] for s in runs})
+  versions = sorted(
+    {" ".join(f"{k} {v}" for k, v in s["versions"].items()) for s in runs}
+  )
+  devices = sorted({s["device"] for s in runs})
+  day = max(s["finished"] for s in runs)[:10] if "finished" in runs[0] else ""
+  return [
+    f"Seeds {', '.join(map(str, seeds))}; {'; '.join(versions)}; on"
+    f" {', '.join(devices)}{day and f'; finished {day}'}."
+  ]
 
 
 def to_dict(table: Table) -> dict[str, Any]:

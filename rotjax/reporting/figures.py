@@ -194,6 +194,12 @@ def _ring(axes, phase, bottom, tallest, color):
 def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
   """The answers around a circle, outside the true angles."""
   figure, axes = _small(square=True)
+  draw_donut(axes, p)
+  return figure
+
+
+def draw_donut(axes: matplotlib.axes.Axes, p: metrics.Predictions) -> None:
+  """`donut` into axes that are there."""
   # On a shorter period, that period fills the circle.
   turn = 2 * np.pi / p.angles.period_deg
   _ring(axes, np.ravel(p.decoded_deg) * turn, 1.0, _TALLEST, OWN)
@@ -208,7 +214,6 @@ def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
   reach = 1.03 + _TALLEST
   axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
   axes.set(xticks=[], yticks=[])
-  return figure
 
 
 def by_angle(

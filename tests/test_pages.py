@@ -1,0 +1,98 @@
+"""Pages show the tables that their results give; every command is a command."""
+
+import csv
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from rotjax import cli
+
+PAGES = [pathlib.Path("README.md"), *sorted(pathlib.Path("docs").glob("*.md"))]
+PAGES += sorted(pathlib.Path("experiments").rglob("README.md"))
+_TABLE = re.compile(
+  r"<!-- table: (?P<file>\S+) -->\n(?P<table>.*?)<!-- end of table -->",
+  re.DOTALL,
+)
+
+
+def _tables():
+  for page in PAGES:
+    for match in _TABLE.finditer(page.read_text()):
+      yield pytest.param(match["file"], match["table"], id=str(page))
+
+
+@pytest.mark.parametrize("file, shown", list(_tables()))
+def test_a_page_shows_the_table_of_its_results(file, shown):
+  stored = pathlib.Path(file).read_text()
+  table = [line for line in stored.splitlines() if line.startswith("|")]
+  assert shown.strip().splitlines() == table
+
+
+@pytest.mark.parametrize(
+  "folder",
+  sorted(p.parent for p in pathlib.Path("experiments").rglob("table.csv")),
+  ids=str,
+)
+def test_a_stored_table_is_the_one_its_csv_gives(folder):
+  with open(folder / "table.csv") as file:
+    rows = list(csv.DictReader(file))
+  lines = (folder / "table.md").read_text().splitlines()
+  lines = [line for line in lines if line.startswith("|")]
+  body = [
+    [cell.strip(" *=") for cell in line.strip("|").split("|")]
+    for line in lines[2:]
+  ]
+  assert [row["arm"] for row in rows] == [line[0] for line in body]
+  keys = [k for k in rows[0] if not k.endswith(("_sd", "_low", "_high"))]
+  keys.remove("status")
+  for row, line in zip(rows, body, strict=True):
+    for key, cell in zip(keys[1:], line[1:], strict=True):
+      if not key.endswith("_mean"):
+        assert cell == row[key].strip(" *=")
+      elif row[key]:
+        digits = len(cell.split()[0].partition(".")[2])
+        assert cell.split()[0] == f"{float(row[key]):.{digits}f}"
+        if low := row[key.replace("_mean", "_low")]:
+          assert f"[{float(low):.{digits}f}, " in cell
+
+
+def _commands():
+  for page in PAGES:
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL):
+      for line in block.replace("\\\n", " ").splitlines():
+        for command in line.split("&&"):
+          words = shlex.split(command, comments=True)
+          if words[:2] == ["python", "-m"] and words[2].startswith("rotjax."):
+            yield pytest.param(words[2], words[3:], id=" ".join(words[2:5]))
+
+
+class _Parsed(Exception):
+  """The arguments were understood."""
+
+
+@pytest.mark.parametrize("module, argv", list(_commands()))
+def test_commands_shown_are_understood(module, argv, monkeypatch):
+  """Every flag exists; configs and overrides resolve. Nothing is run."""
+  import importlib
+
+  if "my_package" in " ".join(argv):
+    pytest.skip("the reader's own package; test_config runs one of these")
+  parse_args = cli._Parser.parse_args
+
+  def stop(self, args):
+    parse_args(self, args)
+    raise _Parsed
+
+  monkeypatch.setattr(cli._Parser, "parse_args", stop)
+  command = importlib.import_module(module)
+  with pytest.raises(_Parsed):
+    command.main(argv)
+  if "--config" in argv:
+    _, overrides = cli.split_overrides(argv)
+    cli.load_config(argv[argv.index("--config") + 1], overrides)
+  if "--sweep" in argv:
+    from rotjax.ablation import sweep
+
+    sweep.load(argv[argv.index("--sweep") + 1])
