@@ -37,7 +37,8 @@ class Spec:
     size: side of its square input, pixels.
     channels: 1 (grey) or 3 (red, green, blue).
     mask, pixel_range, crop: of the run's view, see `view.View`.
-    source: height and width of the images it was trained on.
+    source: height and width of the images it was trained on, in pixels of
+      that square.
     period_deg: angles are known modulo this.
     tta: "none" or "rot90", see `evaluate.Evaluator`.
   """
@@ -180,7 +181,7 @@ def describe_run(
     mask=view.mask,
     pixel_range=view.pixel_range,
     crop=view.crop,
-    source=source[:2],
+    source=tuple(round(side * view.zoom) for side in source[:2]),
     period_deg=angles.period_deg,
     tta=tta,
   )
@@ -279,9 +280,11 @@ def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
   from rotjax import evaluate
 
   per_radian = angles.period_deg / 360
+  # A square is the size of the canvas already, and so must the blur be.
+  shrunk = dataclasses.replace(view, blur=view.blur * view.zoom)
 
   def fn(squares):
-    inputs = jax.vmap(view.finish)(squares)
+    inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
     found = evaluate.answers(network, head, angles, inputs, tta)
     ring = calibration_lib.on_ring(
       calibration, found["decoded"], found.get("table")

@@ -119,6 +119,14 @@ def test_a_picture_gets_the_evaluations_own_answer(run, tmp_path, request):
     assert found == pytest.approx(value, abs=1e-3)
 
 
+def test_a_blurred_view_blurs_here_too(tmp_path):
+  folder = _train(tmp_path / "run", **QUARTERS, num_steps=2, view__blur=1.2)
+  turned, arrays = _turned(folder, 4)
+  found = predictor.load(folder)(turned.reshape(-1, 28, 28)).angle_deg
+  decoded = np.rad2deg(arrays["decoded"][:4]).ravel()
+  assert _degrees_apart(found, decoded).max() < 0.01
+
+
 def test_averaging_quarter_turns_is_equivariant(run):
   turned, _ = _turned(run, 3)
   plain, averaged = predictor.load(run), predictor.load(run, tta="rot90")
