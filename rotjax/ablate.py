@@ -36,6 +36,12 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument(
     "--dry_run", action="store_true", help="show the arms and what is done"
   )
+  p.add_argument(
+    "--audit",
+    action="store_true",
+    help="afterwards audit each different view (two minutes each) for leaks;"
+    " the verdict is a column of the table",
+  )
   for option in ("partition", "time", "gres"):
     p.add_argument(f"--{option}", metavar="X", help="of sbatch")
   cli.add_common_flags(p)
@@ -44,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 
   if args.arm:
     return _run_one(args)
-  from rotjax.ablation import launch, manifest, sweep
+  from rotjax.ablation import audits, launch, manifest, sweep
 
   if args.workers < 1:
     raise errors.UserError(f"--workers={args.workers} must be at least 1")
@@ -62,6 +68,8 @@ def main(argv: Sequence[str]) -> int:
         file=sys.stderr,
       )
       return stopping.EXIT_STATUS
+    if args.audit:
+      audits.run(plan, workdir)
     return _end(plan, workdir)
   arms = launch.to_do(plan, workdir)
   if args.launcher == "local":

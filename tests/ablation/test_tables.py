@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from rotjax import errors, run_folder
+from rotjax import audit, errors, run_folder
 from rotjax import tables as command
-from rotjax.ablation import formats, manifest, tables
+from rotjax.ablation import audits, formats, manifest, tables
 from tests.ablation import synthetic
 
 SCALES = {"first": 20.0, "better": 3.0, "alike": 3.02}
@@ -120,6 +120,36 @@ def test_formats_agree(sweep):
   html = (workdir / "table.html").read_text()
   assert html.count("<tr") == len(rows) + 1 and 'data-sort="' in html
   assert f'data-sort="{mean}"' in html
+
+
+def test_audits_run_once_for_each_view_and_are_a_column(
+  sweep, tmp_path, monkeypatch
+):
+  plan, workdir = sweep
+  other = synthetic.arm("other", num_seeds=3, view__center="canvas")
+  plan = synthetic.sweep([*plan.arms, other])
+  for seed in range(3):
+    synthetic.finish_run(workdir, other, seed, 5.0)
+  asked = []
+
+  def run(config, *_):
+    asked.append(config.view.center)
+    passed = config.view.center == "dataset"
+    verdict = "no leak above 0.02 nats found" if passed else "leak: 0.4 nats"
+    return {"passed": passed, "verdict": verdict}
+
+  monkeypatch.setattr(audit, "run", run)
+  monkeypatch.setattr(audit, "plot", lambda *_: None)
+  assert "audit" not in tables.build(plan, workdir).columns
+  for _ in range(2):
+    audits.run(plan, workdir)
+  assert asked == ["dataset", "canvas"]
+  rows = tables.build(plan, workdir).rows
+  assert [row.cells.get("audit") for row in rows] == [
+    *["passes"] * 3,
+    "leaks",
+    None,
+  ]
 
 
 def test_names_are_escaped(tmp_path):
