@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 # Columns whose numbers want three decimals, not two.
-_FINE = ("acc", "auc", "near_45", "occupancy", "saturated_share", "tanh_slope")
+_FINE = ("acc", "auc", "near_", "occupancy", "saturated_share", "tanh_slope")
 
 
 def p_text(p: float) -> str:
@@ -21,6 +21,7 @@ def cell_text(key: str, cell: Any) -> str:
     return cell or ""
   e = cell.estimate
   # A share or a p-value near zero must not read as zero.
+  key = key.removeprefix("other_warp.")
   fine = key.startswith(_FINE) or key.endswith(("_p", "_excess"))
   digits = 3 if fine else 2
   text = f"{e.mean:.{digits}f}"

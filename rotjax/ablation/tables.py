@@ -31,6 +31,8 @@ TITLES = {
   "recalibrated_nll": "NLL, recalibrated",
   "recalibrated_crps_deg": "CRPS, recalibrated (°)",
   "near_45": "near 45°",
+  "near_90": "near 90°",
+  "other_warp.near_90": "near 90°, other warp",
   "saturated_share": "saturated",
 }
 DEFAULT = (

@@ -62,16 +62,22 @@ def moment_p_value(p: predictions.Predictions, k: int) -> float:
   return float(scipy.stats.f.sf(t_square * (n - 2) / (2 * (n - 1)), 2, n - 2))
 
 
-def is_near_45(angle_deg: np.ndarray, period_deg: float) -> np.ndarray:
-  """Which angles lie within 3 degrees of a multiple of 45."""
+# Name -> the multiples, and how near, degrees. Multiples of 45 are where a
+# saturated tanh clumps; a quarter turn is where an interpolation looks special.
+NEAR = {"near_45": (45, 3), "near_90": (90, 1)}
+
+
+def is_near(name: str, angle_deg: np.ndarray, period_deg: float) -> np.ndarray:
+  """Which angles lie near the multiples that `name`, a key of NEAR, counts."""
   turns = np.asarray(angle_deg, np.float64) * (360 / period_deg)
-  # float32 radians hold a degree to about 1e-5; 3 itself counts as near.
-  return np.abs(angles_lib.wrap(turns, 45)) <= 3 + 1e-4
+  step, reach = NEAR[name]
+  # float32 radians hold a degree to about 1e-5; the reach itself is near.
+  return np.abs(angles_lib.wrap(turns, step)) <= reach + 1e-4
 
 
-def near_45(angle_deg: np.ndarray, period_deg: float) -> float:
-  """Share of `is_near_45`; .1333 for uniform angles."""
-  return float(is_near_45(angle_deg, period_deg).mean())
+def near(name: str, angle_deg: np.ndarray, period_deg: float) -> float:
+  """Share of `is_near`; uniform angles have .1333 and .0222."""
+  return float(is_near(name, angle_deg, period_deg).mean())
 
 
 def occupancy(angle_deg: np.ndarray, period_deg: float) -> np.ndarray:
@@ -139,7 +145,7 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   """Clumping of the answers.
 
   For k in MOMENTS `m{k}_excess`, |m_k| of the answers less that of the truth,
-  and `m{k}_p`, `moment_p_value`; `near_45`; `occupancy_max` and
+  and `m{k}_p`, `moment_p_value`; the shares of NEAR; `occupancy_max` and
   `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of answers
   against truth and `kuiper_p`. The p-values only with MIN_IMAGES images or
   more. The means of SATURATION, where the head states them.
@@ -153,7 +159,8 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
     if enough:
       metrics[f"m{k}_p"] = moment_p_value(p, k)
   shares = occupancy(p.decoded_deg, period)
-  metrics["near_45"] = near_45(p.decoded_deg, period)
+  for name in NEAR:
+    metrics[name] = near(name, p.decoded_deg, period)
   metrics["occupancy_max"] = float(shares.max())
   metrics["occupancy_min"] = float(shares.min())
   metrics["kuiper_v"] = kuiper_statistic(p.decoded_deg, p.angle_deg, period)
@@ -170,7 +177,7 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
   truth, period = angles.quantiles_deg(), angles.period_deg
   shares = occupancy(truth, period)
   return {
-    "near_45": near_45(truth, period),
+    **{name: near(name, truth, period) for name in NEAR},
     "occupancy_max": float(shares.max()),
     "occupancy_min": float(shares.min()),
   }

@@ -66,8 +66,8 @@ def _view_values(name: str, p: predictions.Predictions) -> np.ndarray | None:
     return p.error_deg
   if name.startswith("acc_at_"):
     return p.error_deg <= float(name.removeprefix("acc_at_"))
-  if name == "near_45":
-    return clumping.is_near_45(p.decoded_deg, p.angles.period_deg)
+  if name in clumping.NEAR:
+    return clumping.is_near(name, p.decoded_deg, p.angles.period_deg)
   if name == prefix + "nll" and prefix + "log_density" in p.scores:
     return -p.scores[prefix + "log_density"]
   return p.scores.get(name)

@@ -174,7 +174,9 @@ def test_near_45_and_occupancy_by_counting(period):
   gaps = [
     min(abs((d - 45 * k + 180) % 360 - 180) for k in range(8)) for d in scaled
   ]
-  assert clumping.near_45(degrees, period) == np.mean(np.array(gaps) <= 3)
+  assert clumping.near("near_45", degrees, period) == np.mean(
+    np.array(gaps) <= 3
+  )
   shares = clumping.occupancy(degrees, period)
   for cell, center in enumerate(range(-180, 180, 45)):
     inside = np.abs((scaled - center + 180) % 360 - 180) < 22.5
@@ -184,7 +186,7 @@ def test_near_45_and_occupancy_by_counting(period):
 
 def test_near_45_does_not_hang_on_float32_rounding():
   edge = np.degrees(np.radians(np.arange(8) * 45.0 + 3).astype(np.float32))
-  assert clumping.near_45(edge, 360) == 1
+  assert clumping.near("near_45", edge, 360) == 1
 
 
 def test_kuiper_by_counting_and_wherever_the_circle_is_cut():
@@ -213,6 +215,7 @@ def test_too_few_images_give_no_p_values():
 def test_chance_levels():
   level = clumping.chance(UNIFORM)
   assert level["near_45"] == pytest.approx(2 / 15)
+  assert level["near_90"] == pytest.approx(2 / 90, abs=1e-3)
   assert level["occupancy_max"] == level["occupancy_min"] == 0.125
   grid = clumping.chance(angles_lib.Angles(distribution="grid", step_deg=20))
   assert grid["near_45"] == pytest.approx(2 / 18)
