@@ -145,7 +145,13 @@ def test_the_manifest_holds_the_whole_sweep(tmp_path):
 
 
 @pytest.mark.parametrize(
-  "file", sorted(pathlib.Path("experiments").glob("*.py")), ids=lambda f: f.stem
+  "file",
+  [
+    f
+    for f in sorted(pathlib.Path("experiments").glob("*.py"))
+    if "def sweep" in f.read_text()
+  ],
+  ids=lambda f: f.stem,
 )
 def test_every_shipped_experiment_names_valid_arms(file):
   for variant in ("", ":smoke"):
