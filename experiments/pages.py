@@ -1,0 +1,48 @@
+r"""Puts the stored tables into the pages that show them.
+
+python experiments/pages.py
+
+A page says where a table comes from, `<!-- table: FILE.md -->`, and where it
+ends; what stands between is replaced by that file's table.
+"""
+
+from collections.abc import Sequence
+import pathlib
+import re
+
+from rotjax import cli
+
+_TABLE = re.compile(
+  r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL
+)
+
+
+def filled(text: str) -> str:
+  """A page's text with every table as its file has it."""
+
+  def replace(match: re.Match[str]) -> str:
+    stored = pathlib.Path(match[2]).read_text().splitlines()
+    rows = [line for line in stored if line.startswith("|")]
+    return match[1] + "\n".join(rows) + "\n" + match[3]
+
+  return _TABLE.sub(replace, text)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Rewrites README.md and the pages below docs/ and experiments/."""
+  cli.parser(
+    "experiments/pages.py",
+    "Put the stored tables into the pages that show them.",
+    "  python experiments/pages.py",
+  ).parse_args(argv)
+  pages = [pathlib.Path("README.md"), *pathlib.Path("docs").glob("*.md")]
+  for page in [*pages, *pathlib.Path("experiments").rglob("README.md")]:
+    text = page.read_text()
+    new = filled(text)
+    if new != text:
+      page.write_text(new)
+      print(page)
+
+
+if __name__ == "__main__":
+  cli.run(main)
