@@ -115,6 +115,8 @@ def local(plan: sweep.Sweep, workdir: pathlib.Path, num_workers: int) -> None:
       stop.check()
       clock.line(f"{arm.name} begins")
       clock.ended(arm.name, run_arm(plan, arm, workdir))
+      # No other arm runs its programs; a long sweep would gather gigabytes.
+      jax.clear_caches()
 
 
 def command(workdir: pathlib.Path, arm: sweep.Arm) -> list[str]:
