@@ -134,13 +134,13 @@ def load_config(spec: str, overrides: dict[str, str]) -> Any:
   """The resolved, validated config of `--config FILE[:variant]` and flags.
 
   Raises:
-    UserError: see `config_files.load`, `config.resolve`, `config.validate`.
+    UserError: see `config_files.load`, `config.resolve`, `validation.check`.
   """
   from rotjax import config as config_lib
-  from rotjax import config_files
+  from rotjax import config_files, validation
 
   config = config_lib.resolve(config_files.load(spec), overrides)
   if overrides:
     config.name += "-" + config_lib.digest(overrides)
-  config_lib.validate(config)
+  validation.check(config)
   return config

@@ -305,47 +305,6 @@ def _article(kind: type) -> str:
   }[kind]
 
 
-_CHOICES = {
-  "dtype": ("float32", "bfloat16"),
-  "eval.tta": ("none", "rot90"),
-  "eval.warp": ("own", "cubic", "scipy"),
-}
-
-
-def validate(config: ml_collections.ConfigDict) -> None:
-  """Checks what no sub-object checks by itself.
-
-  Raises:
-    UserError: naming the field, its value and what is valid.
-  """
-  least = {
-    "num_seeds": 1,
-    "batch_size": 1,
-    "num_steps": 1,
-    "num_train_images": 0,
-    "steps_per_call": 1,
-    "eval.every_steps": 0,
-    "eval.num_angles": 1,
-    "eval.batch_views": 1,
-    "checkpoint.every_steps": 1,
-    "checkpoint.keep": 1,
-    "log.every_steps": 1,
-    "seed": 0,
-  }
-  flat = flatten(config)
-  for key, low in least.items():
-    if flat[key] < low:
-      raise errors.UserError(f"{key} = {flat[key]} must be at least {low}")
-  for key, valid in _CHOICES.items():
-    if flat[key] not in valid:
-      raise errors.unknown(key, flat[key], valid)
-  importlib.import_module("rotjax.executors").check_options(config)
-  for section in NAMED:
-    build(section, config[section])
-  build_view(config)
-  build_angles(config)
-
-
 def to_json(config: ml_collections.ConfigDict) -> str:
   """Sorted, indented JSON; tuples become lists and come back as tuples."""
   return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from rotjax import config as config_lib
-from rotjax import config_files, errors
+from rotjax import config_files, errors, validation
 
 CONFIGS = sorted(
   (pathlib.Path(__file__).parent.parent / "configs").glob("*.py")
@@ -110,7 +110,7 @@ def test_an_invalid_value_is_refused_before_anything_starts(key, value):
   base = config_lib.resolve(config_lib.base(), {"head.name": "vector"})
   config = config_lib.resolve(base, {key: value})
   with pytest.raises(errors.UserError) as caught:
-    config_lib.validate(config)
+    validation.check(config)
   assert str(value) in str(caught.value)
   assert "\n" not in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_every_shipped_config_validates_and_traces_a_step(path):
   config = config_files.load(str(path))
   # Its data may not be on this machine; the step is the same.
   config = config_lib.resolve(config, {"data.name": "mnist_5k"})
-  config_lib.validate(config)
+  validation.check(config)
   experiment = train.Experiment.from_config(config)
   state = jax.eval_shape(lambda: experiment.init_state(0))
   images = experiment.dataset.load("train").images[:4]

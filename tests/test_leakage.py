@@ -8,7 +8,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from rotjax import audit, cues, errors, leakage
+from rotjax import audit, cues, errors, leakage, validation
 from rotjax import config as config_lib
 from rotjax import view as view_lib
 from rotjax.models import strided
@@ -17,7 +17,7 @@ from rotjax.models import strided
 def _config(**overrides):
   overrides = {k.replace("__", "."): v for k, v in overrides.items()}
   config = config_lib.resolve(config_lib.base(), overrides)
-  config_lib.validate(config)
+  validation.check(config)
   return config
 
 

@@ -14,7 +14,7 @@ import pytest
 import scipy.stats
 
 from rotjax import answers as answers_lib
-from rotjax import cli, errors, launch, pictures, predict, predictor
+from rotjax import cli, errors, launch, pictures, predict, predictor, validation
 from rotjax import config as config_lib
 from rotjax.data import mnist_5k
 from rotjax.data import split as split_lib
@@ -61,7 +61,7 @@ class Colours:
 def _train(folder: pathlib.Path, **overrides) -> pathlib.Path:
   overrides = {k.replace("__", "."): v for k, v in overrides.items()}
   config = config_lib.resolve(config_lib.base(), {**TINY, **overrides})
-  config_lib.validate(config)
+  validation.check(config)
   assert launch.train(config, folder) == 0
   return folder
 

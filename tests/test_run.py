@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 from rotjax import config as config_lib
-from rotjax import errors, launch, run_folder, stopping
+from rotjax import errors, launch, run_folder, stopping, validation
 from rotjax import train as train_lib
 
 TINY = {
@@ -32,7 +32,7 @@ TINY = {
 def _config(**overrides):
   overrides = {k.replace("__", "."): v for k, v in overrides.items()}
   config = config_lib.resolve(config_lib.base(), {**TINY, **overrides})
-  config_lib.validate(config)
+  validation.check(config)
   return config
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import rotjax
 from rotjax import config as config_lib
-from rotjax import config_files, errors
+from rotjax import config_files, errors, validation
 from rotjax.ablation import tuning as tuning_lib
 
 # Name and overrides of an arm, or of what becomes one in a product.
@@ -157,7 +157,7 @@ def _arm(base: Any, name: str, own: dict, overrides: dict) -> Arm:
   try:
     config = config_lib.resolve(base, {**own, **overrides})
     config.name = name
-    config_lib.validate(config)
+    validation.check(config)
   except errors.UserError as error:
     raise errors.UserError(f"arm {name}: {error}") from None
   return Arm(name, config, address_of(config))

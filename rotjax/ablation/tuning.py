@@ -12,7 +12,7 @@ import pathlib
 from typing import Any
 
 from rotjax import config as config_lib
-from rotjax import errors, run_folder
+from rotjax import errors, run_folder, validation
 from rotjax import train as train_lib
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
@@ -66,7 +66,7 @@ def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
         "checkpoint.every_steps": num_steps,
       },
     )
-    config_lib.validate(trial)
+    validation.check(trial)
     folder = workdir / f"{field.rpartition('.')[2]}-{value:g}"
     scores[value] = _validation_error(trial, folder)
   best = min(scores, key=scores.get)
