@@ -185,7 +185,7 @@ def _install():
   if not shutil.which("apt-get"):
     raise MissingError("no apt-get to install Slurm with")
   # One of several test processes installs, the others wait for it.
-  with open(pathlib.Path(tempfile.gettempdir(), "slurm.lock"), "w") as lock:
+  with open(__file__) as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     if not _missing():
       return

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from rotjax import ablate, errors
+from rotjax import ablate, errors, stopping
 from rotjax.ablation import launch, manifest
 
 EXPERIMENT = '''"""Which arm?"""
@@ -161,6 +161,41 @@ def test_a_folder_of_any_name_is_quoted(tmp_path, capsys):
   # A lone percent sign would begin one of Slurm's patterns.
   logs = str(folder).replace("5%", "5%%")
   assert shlex.split(output)[1] == f"--output={logs}/run/slurm-%A_%a.txt"
+
+
+def test_a_signal_between_two_seeds_stops_an_arm(tmp_path, monkeypatch):
+  argv = write(tmp_path)
+  ablate.main([*argv, "--launcher", "print"])  # writes the manifest
+
+  def train_seeds(config, folders):
+    os.kill(os.getpid(), signal.SIGTERM)
+    with stopping.on_signals() as stop:  # the next seed's
+      stop.check()
+
+  monkeypatch.setattr(launch.launch_lib, "train_seeds", train_seeds)
+  arm = ["--arm", "good", "--workdir", str(tmp_path / "run")]
+  before = signal.signal(signal.SIGTERM, lambda *_: None)
+  try:
+    assert ablate.main(arm) == stopping.EXIT_STATUS
+  finally:
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_refused_second_process_leaves_no_failure(tmp_path, monkeypatch):
+  argv = write(tmp_path)
+  ablate.main([*argv, "--launcher", "print"])
+  workdir = tmp_path / "run"
+  plan = manifest.read(workdir)
+  good = plan.arms[0]
+
+  def train_seeds(config, folders):
+    file = manifest.folder(workdir, good) / "failed.json"
+    file.write_text('{"error": "another process is at work"}')
+    return False
+
+  monkeypatch.setattr(launch.launch_lib, "train_seeds", train_seeds)
+  assert launch.run_arm(plan, good, workdir) is None
+  assert manifest.failure(workdir, good) is None
 
 
 def test_bad_input_is_one_line(tmp_path, monkeypatch):
