@@ -16,7 +16,7 @@ from tests.ablation import test_ablate
 _ROOT = pathlib.Path(__file__).parents[2]
 SINGLE = _ROOT / "experiments" / "cluster" / "slurm" / "single.sbatch"
 # Some seconds of training: long enough to be stopped, short enough to end.
-STEPS = 3000
+STEPS = 1500
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def cluster():
       found.stop()
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
   deadline = time.monotonic() + seconds
   while not (found := condition()):
     assert time.monotonic() < deadline
