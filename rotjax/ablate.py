@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 import pathlib
+import shlex
 import subprocess
 import sys
 
 from rotjax import cli, errors, stopping
 
 _LAUNCHERS = ("local", "print", "slurm")
+# The usual ones; for others sbatch has variables (SBATCH_ACCOUNT, ...), but for
+# cores.
+_SBATCH = ("partition", "time", "gres", "cpus_per_task")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     help="afterwards audit each different view (two minutes each) for leaks;"
     " the verdict is a column of the table",
   )
-  for option in ("partition", "time", "gres"):
+  for option in _SBATCH:
     p.add_argument(f"--{option}", metavar="X", help="of sbatch")
   cli.add_common_flags(p)
   args = p.parse_args(argv)
@@ -79,11 +83,16 @@ def main(argv: Sequence[str]) -> int:
     print("every arm is done")
   elif args.launcher == "print":
     for arm in arms:
-      print(" ".join(launch.command(workdir, arm)))
+      print(shlex.join(launch.command(workdir, arm)))
   else:
-    options = {k: getattr(args, k) for k in ("partition", "time", "gres")}
-    options = {k: v for k, v in options.items() if v}
-    _sbatch(launch.sbatch_script(plan, workdir, options), args.dry_run)
+    given = {k: getattr(args, k) for k in _SBATCH}
+    options = {k.replace("_", "-"): v for k, v in given.items() if v}
+    script = launch.sbatch_script(plan, workdir, options)
+    if args.dry_run:
+      print(script, end="")
+    else:
+      print(f"{_sbatch(script)}; when it is done:")
+      print(f"  python -m rotjax.tables --workdir {shlex.quote(str(workdir))}")
   return 0
 
 
@@ -98,7 +107,9 @@ def _run_one(args) -> int:
   if args.arm not in arms:
     raise errors.unknown("arm", args.arm, arms)
   try:
-    error = launch.run_arm(plan, arms[args.arm], workdir)
+    # Open between two seeds and trials too: a signal must not kill it there.
+    with stopping.on_signals():
+      error = launch.run_arm(plan, arms[args.arm], workdir)
   except stopping.Stopped as stopped:
     print(f"rotjax: stopped by {stopped}", file=sys.stderr)
     return stopping.EXIT_STATUS
@@ -124,10 +135,7 @@ def _end(plan, workdir) -> int:
   return 0
 
 
-def _sbatch(script: str, dry_run: bool) -> None:
-  if dry_run:
-    print(script, end="")
-    return
+def _sbatch(script: str) -> str:
   try:
     done = subprocess.run(
       ["sbatch"], input=script, capture_output=True, text=True
@@ -138,7 +146,7 @@ def _sbatch(script: str, dry_run: bool) -> None:
     ) from None
   if done.returncode:
     raise errors.UserError(f"sbatch: {done.stderr.strip()}")
-  print(done.stdout.strip())
+  return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def run_arm(
     }
     if together is not None:
       run_folder.write_json(folder / "arm.json", record)
+    # A second process may have come meanwhile, and been refused.
+    (folder / "failed.json").unlink(missing_ok=True)
   except stopping.Stopped:
     raise
   except Exception as error:  # the sweep goes on, whatever it was
@@ -172,7 +174,8 @@ def sbatch_script(
   """A job array with one task for each arm that is to do.
 
   A task is told 60 seconds before its time is over, saves, exits with status
-  75 and is put back into the queue.
+  75 and puts itself back into the queue. A second array for the same workdir
+  waits until the first has ended, and finds its arms done.
 
   Args:
     plan: the sweep.
@@ -183,24 +186,35 @@ def sbatch_script(
     The text of the script.
   """
   arms = to_do(plan, workdir)
+  # A percent sign of the folder's is none of Slurm's patterns.
+  logs = str(workdir).replace("%", "%%")
   fixed = {
-    "job-name": plan.name,
+    "job-name": f"{plan.name}-{config_lib.digest({'workdir': workdir})}",
+    "dependency": "singleton",  # one array of this name at a time
     "array": f"0-{len(arms) - 1}",
-    "output": f"{workdir}/slurm-%A_%a.txt",
+    "output": f"{logs}/slurm-%A_%a.txt",
     "open-mode": "append",
     "signal": "TERM@60",
     **options,
   }
   lines = ["#!/usr/bin/env bash", "#SBATCH --requeue"]
-  lines += [f"#SBATCH --{key}={value}" for key, value in fixed.items()]
+  # sbatch reads these lines with the quotes of a shell.
+  lines += [
+    f"#SBATCH --{key}={shlex.quote(value)}" for key, value in fixed.items()
+  ]
   names = " ".join(shlex.quote(arm.name) for arm in arms)
-  base = shlex.join(command(workdir, arms[0])[:-1])
+  # srun, not bash: the signal goes to steps alone. It takes over what the job
+  # has, but for the cores of a task.
+  srun = ["srun"]
+  if "cpus-per-task" in options:
+    srun.append(f"--cpus-per-task={options['cpus-per-task']}")
+  base = shlex.join([*srun, *command(workdir, arms[0])[:-1]])
   lines += [
     "",
     f"arms=({names})",
-    f'srun {base} "${{arms[$SLURM_ARRAY_TASK_ID]}}"',
-    "status=$?",
-    'if [ "$status" -eq 75 ]; then',
+    "status=0",
+    f'{base} "${{arms[$SLURM_ARRAY_TASK_ID]}}" || status=$?',
+    f'if [ "$status" -eq {stopping.EXIT_STATUS} ]; then',
     '  scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"',
     "fi",
     'exit "$status"',

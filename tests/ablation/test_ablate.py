@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from rotjax import ablate, errors
+from rotjax import ablate, errors, stopping
 from rotjax.ablation import launch, manifest
 
 EXPERIMENT = '''"""Which arm?"""
@@ -121,7 +122,8 @@ def test_command_lines_and_the_job_array(tmp_path, capsys):
     f"{wanted} bad",
   ]
   slurm = ["--launcher", "slurm", "--dry_run", "--partition", "gpu"]
-  assert ablate.main([*argv, *slurm, "--time", "4:00:00"]) == 0
+  slurm += ["--time", "4:00:00", "--cpus_per_task", "8"]
+  assert ablate.main([*argv, *slurm]) == 0
   script = capsys.readouterr().out
   for line in (
     "#SBATCH --array=0-1",
@@ -129,11 +131,13 @@ def test_command_lines_and_the_job_array(tmp_path, capsys):
     "#SBATCH --signal=TERM@60",
     "#SBATCH --partition=gpu",
     "#SBATCH --time=4:00:00",
+    "#SBATCH --cpus-per-task=8",
     "arms=(good bad)",
   ):
     assert line in script.splitlines()
   # Plain bash, and each task runs its own arm.
   script = script.replace("srun ", "echo ")
+  assert "echo --cpus-per-task=8 " in script
   done = subprocess.run(
     ["bash"],
     input=script,
@@ -142,6 +146,56 @@ def test_command_lines_and_the_job_array(tmp_path, capsys):
     env={**os.environ, "SLURM_ARRAY_TASK_ID": "1"},
   )
   assert done.returncode == 0 and done.stdout.endswith("--arm bad\n")
+
+
+def test_a_folder_of_any_name_is_quoted(tmp_path, capsys):
+  folder = tmp_path / "it's 5% ours"
+  folder.mkdir()
+  argv = write(folder)
+  assert ablate.main([*argv, "--launcher", "print"]) == 0
+  words = shlex.split(capsys.readouterr().out.splitlines()[0])
+  assert words[-4:] == ["--workdir", f"{folder}/run", "--arm", "good"]
+  assert ablate.main([*argv, "--launcher", "slurm", "--dry_run"]) == 0
+  script = capsys.readouterr().out
+  (output,) = [line for line in script.splitlines() if "--output=" in line]
+  # A lone percent sign would begin one of Slurm's patterns.
+  logs = str(folder).replace("5%", "5%%")
+  assert shlex.split(output)[1] == f"--output={logs}/run/slurm-%A_%a.txt"
+
+
+def test_a_signal_between_two_seeds_stops_an_arm(tmp_path, monkeypatch):
+  argv = write(tmp_path)
+  ablate.main([*argv, "--launcher", "print"])  # writes the manifest
+
+  def train_seeds(config, folders):
+    os.kill(os.getpid(), signal.SIGTERM)
+    with stopping.on_signals() as stop:  # the next seed's
+      stop.check()
+
+  monkeypatch.setattr(launch.launch_lib, "train_seeds", train_seeds)
+  arm = ["--arm", "good", "--workdir", str(tmp_path / "run")]
+  before = signal.signal(signal.SIGTERM, lambda *_: None)
+  try:
+    assert ablate.main(arm) == stopping.EXIT_STATUS
+  finally:
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_refused_second_process_leaves_no_failure(tmp_path, monkeypatch):
+  argv = write(tmp_path)
+  ablate.main([*argv, "--launcher", "print"])
+  workdir = tmp_path / "run"
+  plan = manifest.read(workdir)
+  good = plan.arms[0]
+
+  def train_seeds(config, folders):
+    file = manifest.folder(workdir, good) / "failed.json"
+    file.write_text('{"error": "another process is at work"}')
+    return False
+
+  monkeypatch.setattr(launch.launch_lib, "train_seeds", train_seeds)
+  assert launch.run_arm(plan, good, workdir) is None
+  assert manifest.failure(workdir, good) is None
 
 
 def test_bad_input_is_one_line(tmp_path, monkeypatch):
