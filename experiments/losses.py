@@ -3,7 +3,8 @@ r"""Which loss of (cos, sin) and of 360 bins trains best?
 python -m rotjax.ablate --sweep experiments/losses.py --workdir runs/losses
 python -m rotjax.ablate --sweep experiments/losses.py:smoke
 
-Every loss of the two heads that have many, each with its own learning rate.
+Every loss of the two heads that have many, each with its own learning rate and,
+after that, its own concentration or width of labels.
 """
 
 from rotjax import config
@@ -12,7 +13,9 @@ from rotjax.ablation import tuning
 from rotjax.heads import bins, vector
 
 BASELINE = "vector-cosine"
-TUNING = tuning.Budget()
+TUNING = tuning.Budget(
+  scales={"head.kappa": (0.5, 2.0, 8.0), "head.width_deg": (3.0, 6.0, 12.0)}
+)
 
 
 def get_config(variant: str = ""):

@@ -17,6 +17,29 @@ _SBATCH = ("partition", "time", "gres", "cpus_per_task")
 def main(argv: Sequence[str]) -> int:
   """Runs the command; returns its exit status."""
   argv, overrides = cli.split_overrides(argv)
+  args = _parser().parse_args(argv)
+  cli.use_compile_cache(not args.no_compile_cache)
+  if args.workers < 1:
+    raise errors.UserError(f"--workers={args.workers} must be at least 1")
+  if args.arm:
+    return _run_one(args)
+  from rotjax.ablation import manifest, sweep
+
+  plan = sweep.load(args.sweep, overrides)
+  workdir = pathlib.Path(args.workdir or f"runs/{plan.name}").absolute()
+  if not args.dry_run:
+    manifest.write(workdir, plan)
+  if args.launcher != "local":
+    _hand_over(plan, workdir, args)
+    return 0
+  if args.dry_run:
+    for arm in plan.arms:
+      print(f"{manifest.status(workdir, arm):<14} {arm.name}")
+    return 0
+  return _run_here(plan, workdir, args)
+
+
+def _parser():
   p = cli.parser(
     "rotjax.ablate",
     "Run every arm of an experiment file with its seeds, and end in a table."
@@ -49,37 +72,31 @@ def main(argv: Sequence[str]) -> int:
   for option in _SBATCH:
     p.add_argument(f"--{option}", metavar="X", help="of sbatch")
   cli.add_common_flags(p)
-  args = p.parse_args(argv)
-  cli.use_compile_cache(not args.no_compile_cache)
+  return p
 
-  if args.arm:
-    return _run_one(args)
-  from rotjax.ablation import audits, launch, manifest, sweep
 
-  if args.workers < 1:
-    raise errors.UserError(f"--workers={args.workers} must be at least 1")
-  plan = sweep.load(args.sweep, overrides)
-  workdir = pathlib.Path(args.workdir or f"runs/{plan.name}").absolute()
-  if not args.dry_run:
-    manifest.write(workdir, plan)
-  if args.launcher == "local" and not args.dry_run:
-    try:
-      launch.local(plan, workdir, args.workers)
-    except stopping.Stopped as stopped:
-      print(
-        f"rotjax: stopped by {stopped}; the same command goes on with"
-        f" {workdir}",
-        file=sys.stderr,
-      )
-      return stopping.EXIT_STATUS
-    if args.audit:
-      audits.run(plan, workdir)
-    return _end(plan, workdir)
+def _run_here(plan, workdir, args) -> int:
+  from rotjax.ablation import audits, launch
+
+  try:
+    launch.local(plan, workdir, args.workers)
+  except stopping.Stopped as stopped:
+    print(
+      f"rotjax: stopped by {stopped}; the same command goes on with {workdir}",
+      file=sys.stderr,
+    )
+    return stopping.EXIT_STATUS
+  if args.audit:
+    audits.run(plan, workdir)
+  return _end(plan, workdir)
+
+
+def _hand_over(plan, workdir, args) -> None:
+  """Prints what runs the arms elsewhere, or submits it."""
+  from rotjax.ablation import launch
+
   arms = launch.to_do(plan, workdir)
-  if args.launcher == "local":
-    for arm in plan.arms:
-      print(f"{manifest.status(workdir, arm):<14} {arm.name}")
-  elif not arms:
+  if not arms:
     print("every arm is done")
   elif args.launcher == "print":
     for arm in arms:
@@ -93,7 +110,6 @@ def main(argv: Sequence[str]) -> int:
     else:
       print(f"{_sbatch(script)}; when it is done:")
       print(f"  python -m rotjax.tables --workdir {shlex.quote(str(workdir))}")
-  return 0
 
 
 def _run_one(args) -> int:

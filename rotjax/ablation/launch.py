@@ -39,14 +39,13 @@ def run_arm(
   folder.mkdir(parents=True, exist_ok=True)
   (folder / "failed.json").unlink(missing_ok=True)
   try:
-    config, found = arm.config, None
+    config, chosen = arm.config, []
     if plan.tuning:
-      found = tuning.tune(config, folder / "tuning", plan.tuning)
-      config = config_lib.resolve(config, {found["field"]: found["best"]})
+      config, chosen = tuning.choose(config, folder / "tuning", plan.tuning)
     folders = manifest.seed_folders(workdir, arm)
     together = launch_lib.train_seeds(config, folders)
     record = {
-      "tuning": found,
+      "tuning": chosen,
       "seeds_together": together,
       "device": jax.devices()[0].device_kind,
     }

@@ -5,7 +5,7 @@ scales. Each arm therefore tries the same grid with the same number of steps
 and seed, and takes what is best on validation; the test set is not read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import math
 import pathlib
@@ -25,12 +25,40 @@ class Budget:
   Attributes:
     values: tried.
     num_steps: of each trial, the schedule included.
-    field: which field of the config is tried; a head's own scale works too.
+    field: which field of the config is tried.
+    scales: further fields and their values, such as "head.kappa", tried one
+      after another, each with what was best before, by the arms that have them.
   """
 
   values: Sequence[float] = GRID
   num_steps: int = 500
   field: str = "optim.learning_rate"
+  scales: Mapping[str, Sequence[float]] = dataclasses.field(
+    default_factory=dict
+  )
+
+
+def choose(
+  config: Any, workdir: pathlib.Path, budget: Budget
+) -> tuple[Any, list[dict[str, Any]]]:
+  """`tune` for the budget's field and for each of its scales in turn.
+
+  Args:
+    config: the arm, resolved.
+    workdir: gets a folder for each field.
+    budget: the same for every arm that is to be compared.
+
+  Returns:
+    The config with what was best, and the record of each choice.
+  """
+  records = []
+  for field, values in {budget.field: budget.values, **budget.scales}.items():
+    if field != budget.field and field not in config_lib.flatten(config):
+      continue
+    one = Budget(values, budget.num_steps, field)
+    records.append(tune(config, workdir / field.rpartition(".")[2], one))
+    config = config_lib.resolve(config, {field: records[-1]["best"]})
+  return config, records
 
 
 def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:

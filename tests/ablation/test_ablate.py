@@ -55,7 +55,7 @@ def test_a_failed_arm_does_not_stop_the_sweep(tmp_path, capsys):
   good, bad = plan.arms
   assert manifest.status(workdir, good) == "done"
   record = json.loads((manifest.folder(workdir, good) / "arm.json").read_text())
-  assert record == {"device": "cpu", "seeds_together": False, "tuning": None}
+  assert record == {"device": "cpu", "seeds_together": False, "tuning": []}
   failed = manifest.folder(workdir, bad) / "failed.json"
   assert "Traceback" in json.loads(failed.read_text())["traceback"]
   # Again: the finished arm is left alone, the failed one tried once more.

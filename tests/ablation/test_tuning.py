@@ -56,3 +56,21 @@ def test_any_field_can_be_chosen(tmp_path):
     tuning.tune(config, tmp_path, tuning.Budget((1.0,), 2, "head.sigma"))
   with pytest.raises(errors.UserError, match="no values"):
     tuning.tune(config, tmp_path, tuning.Budget(()))
+
+
+def test_scales_follow_the_rate_in_the_arms_that_have_them(tmp_path):
+  budget = tuning.Budget(
+    (1e-6, 1e-2), 2, scales={"head.width_deg": (5.0, 40.0)}
+  )
+  bins = {"head.name": "bins", "head.num_bins": 36, "head.loss": "gaussian"}
+  config, records = tuning.choose(_config(**bins), tmp_path / "a", budget)
+  fields = ["optim.learning_rate", "head.width_deg"]
+  assert [r["field"] for r in records] == fields
+  assert config.optim.learning_rate == records[0]["best"]
+  assert config.head.width_deg == records[1]["best"]
+  ran = json.loads(
+    next((tmp_path / "a" / "width_deg").rglob("tuning.json")).read_text()
+  )
+  assert ran == records[1]
+  config, records = tuning.choose(_config(), tmp_path / "b", budget)
+  assert [r["field"] for r in records] == fields[:1]
