@@ -58,6 +58,7 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_a_folder_that_explains_itself(finished):
   names = {p.name for p in finished.iterdir()}
   assert names == {
+    ".lock",
     "calibration.json",
     "checkpoints",
     "config.json",

@@ -129,7 +129,7 @@ TOLERANCE = {
   "vonmises": 3.0,
   "mixture": 3.0,
   "mixture decode=mean": 3.0,
-  "mixture decode=median": 3.0,
+  "mixture decode=mode": 3.0,
 }
 
 
