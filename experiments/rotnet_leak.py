@@ -39,13 +39,13 @@ NETWORKS = [
       "model.name": "keras_mnist",
       "model.widths": (64, 64),
       "model.dropout": 0.25,
-      "num_steps": 500,
-      "eval.every_steps": 500,
+      "num_steps": 300,
+      "eval.every_steps": 300,
     },
   ),
   (
     "strided",
-    {"num_steps": 6000, "optim.schedule": "cosine", "eval.every_steps": 2000},
+    {"num_steps": 4000, "optim.schedule": "cosine", "eval.every_steps": 2000},
   ),
 ]
 
