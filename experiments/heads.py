@@ -13,6 +13,20 @@ from rotjax.ablation import tuning
 
 BASELINE = "vonmises"
 TUNING = tuning.Budget()
+COLUMNS = (
+  "mae_deg",
+  "difference",
+  "other_warp.mae_deg",
+  "median_deg",
+  "nll",
+  "recalibrated_nll",
+  "recalibrated_crps_deg",
+  "near_45",
+  "other_warp.near_45",
+  "learning_rate",
+  "parameters",
+  "seeds",
+)
 
 
 def get_config(variant: str = ""):

@@ -25,14 +25,12 @@ FACTS = {
 # What stands in the heading of the metrics that most tables have.
 TITLES = {
   "mae_deg": "MAE (°)",
-  "other_warp.mae_deg": "MAE, other warp (°)",
   "median_deg": "median (°)",
   "nll": "NLL",
   "recalibrated_nll": "NLL, recalibrated",
   "recalibrated_crps_deg": "CRPS, recalibrated (°)",
   "near_45": "near 45°",
   "near_90": "near 90°",
-  "other_warp.near_90": "near 90°, other warp",
   "saturated_share": "saturated",
 }
 DEFAULT = (
@@ -143,7 +141,9 @@ def build(
 def _title(column: str, plan: sweep_lib.Sweep) -> str:
   if column == "difference":
     return f"MAE less {plan.baseline}'s (°)"
-  return TITLES.get(column) or FACTS.get(column) or column
+  section, _, metric = column.rpartition(".")
+  title = TITLES.get(metric) or FACTS.get(metric) or metric
+  return title + ", other warp" * bool(section)
 
 
 def _check(columns, sort, arms):
