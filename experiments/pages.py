@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pathlib
 import re
 
-from rotjax import cli
+from rotjax import cli, errors
 
 _TABLE = re.compile(
   r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL
@@ -21,7 +21,10 @@ def filled(text: str) -> str:
   """A page's text with every table as its file has it."""
 
   def replace(match: re.Match[str]) -> str:
-    stored = pathlib.Path(match[2]).read_text().splitlines()
+    file = pathlib.Path(match[2])
+    if not file.exists():
+      raise errors.UserError(f"{file}, which a page shows, is not there")
+    stored = file.read_text().splitlines()
     rows = [line for line in stored if line.startswith("|")]
     return match[1] + "\n".join(rows) + "\n" + match[3]
 
