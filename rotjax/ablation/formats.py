@@ -24,6 +24,8 @@ def cell_text(key: str, cell: Any) -> str:
   key = key.removeprefix("other_warp.")
   fine = key.startswith(_FINE) or key.endswith(("_p", "_excess"))
   digits = 3 if fine else 2
+  if key.endswith("_p"):  # of several seeds, the mean
+    return "<.001" if e.mean < 0.001 else f"{e.mean:.3f}"
   text = f"{e.mean:.{digits}f}"
   if e.sd is not None:
     text += f" ± {e.sd:.{digits}f}"
