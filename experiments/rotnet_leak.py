@@ -15,13 +15,11 @@ trained for longer. The last command adds what the ink's centroid alone tells.
 from collections.abc import Sequence
 
 from rotjax import cli, config
-from rotjax.ablation import sweep as sweep_lib
 
 BASELINE = "honest-rotnet"
 COLUMNS = (
   "mae_deg",
   "median_deg",
-  "other_warp.mae_deg",
   "mae_mod_90_deg",
   "share_near_180",
   "seconds",
@@ -34,6 +32,10 @@ ROTATIONS = [
 ]
 NETWORKS = [
   (
+    "strided",
+    {"num_steps": 4000, "optim.schedule": "cosine", "eval.every_steps": 2000},
+  ),
+  (
     "rotnet",
     {
       "model.name": "keras_mnist",
@@ -42,10 +44,6 @@ NETWORKS = [
       "num_steps": 300,
       "eval.every_steps": 300,
     },
-  ),
-  (
-    "strided",
-    {"num_steps": 4000, "optim.schedule": "cosine", "eval.every_steps": 2000},
   ),
 ]
 
@@ -64,13 +62,18 @@ def get_config(variant: str = ""):
       "angles.distribution": "grid",
       "angles.step_deg": 1.0,
       "view.threshold": 0.1,
-      "eval.num_angles": 4,
+      "eval.num_angles": 2,
+      "eval.warp": "own",
     },
   )
 
 
 def sweep():
-  return sweep_lib.product(ROTATIONS, NETWORKS)
+  return (
+    (f"{rotation}-{network}", {**turned, **trained})
+    for network, trained in NETWORKS
+    for rotation, turned in ROTATIONS
+  )
 
 
 def centroid_only(settings) -> dict[str, float]:
