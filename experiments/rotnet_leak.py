@@ -3,13 +3,15 @@ r"""Why did RotNet report 6 to 7 degrees on MNIST, and later 26 to 30?
 python -m rotjax.ablate --sweep experiments/rotnet_leak.py \
   --workdir runs/rotnet_leak
 python -m rotjax.ablate --sweep experiments/rotnet_leak.py:smoke
-python experiments/rotnet_leak.py --workdir runs/rotnet_leak
+python experiments/rotnet_leak.py --workdir runs/rotnet_leak \
+  --out experiments/results/rotnet_leak
 
 RotNet's recipe for MNIST (all digits, 360 classes, integer angles, binarised at
 0.1, its network, Adam) under its old rotation, about the middle of the canvas;
 its current one, which expands the canvas and resizes it; and the honest view.
 The same three with our default backbone, which is ten times faster and so
-trained for longer. The last command adds what the ink's centroid alone tells.
+trained for longer. The last command adds what the ink's centroid alone tells,
+and the errors by digit.
 """
 
 from collections.abc import Sequence
@@ -118,27 +120,54 @@ def centroid_only(settings) -> dict[str, float]:
   return {"mae_deg": float(error.mean()), "median_deg": float(np.median(error))}
 
 
+def _by_digit(plan, workdir) -> list[str]:
+  """Markdown: the error of every arm's first seed, by digit."""
+  from rotjax import summary
+  from rotjax.ablation import manifest
+
+  lines = ["| arm | " + " | ".join("0123456789") + " |", "|---" * 11 + "|"]
+  for arm in plan.arms:
+    for folder in list(manifest.finished(workdir, arm).values())[:1]:
+      digits = summary.read(folder)["by_class"]
+      errors = [f"{digits[str(k)]['mae_deg']:.1f}" for k in range(10)]
+      lines.append(f"| {arm.name} | " + " | ".join(errors) + " |")
+  return lines
+
+
 def main(argv: Sequence[str]) -> None:
-  """Writes centroid.json beside the sweep's arms and prints it."""
+  """Writes centroid.md and by_digit.md."""
   import pathlib
 
-  from rotjax import run_folder
   from rotjax.ablation import manifest
 
   p = cli.parser(
     "experiments/rotnet_leak.py",
-    "What the ink's centroid alone tells under each rotation of the sweep.",
-    "  python experiments/rotnet_leak.py --workdir runs/rotnet_leak",
+    "What the ink's centroid alone tells under each rotation of the sweep, and"
+    " every arm's error by digit.",
+    "  python experiments/rotnet_leak.py --workdir runs/rotnet_leak"
+    " --out experiments/results/rotnet_leak",
   )
   p.add_argument("--workdir", required=True, metavar="DIR")
-  workdir = pathlib.Path(p.parse_args(argv).workdir)
+  p.add_argument("--out", required=True, metavar="DIR")
+  args = p.parse_args(argv)
+  workdir, out = pathlib.Path(args.workdir), pathlib.Path(args.out)
+  plan = manifest.read(workdir)
   found = {}
-  for arm in manifest.read(workdir).arms:
+  for arm in plan.arms:
     rotation = arm.name.partition("-")[0]
     if rotation not in found:
       found[rotation] = centroid_only(arm.config)
-      print(rotation, found[rotation])
-  run_folder.write_json(workdir / "centroid.json", found)
+  lines = ["| rotation | error of the centroid alone (°) | median (°) |"]
+  lines.append("|---|---|---|")
+  lines += [
+    f"| {name} | {e['mae_deg']:.1f} | {e['median_deg']:.1f} |"
+    for name, e in found.items()
+  ]
+  out.mkdir(parents=True, exist_ok=True)
+  (out / "centroid.md").write_text("\n".join(lines) + "\n")
+  by_digit = _by_digit(plan, workdir)
+  (out / "by_digit.md").write_text("\n".join(by_digit) + "\n")
+  print("\n".join([*lines, "", *by_digit]))
 
 
 if __name__ == "__main__":
