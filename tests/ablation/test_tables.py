@@ -54,7 +54,10 @@ def test_means_spreads_and_marks(sweep):
 
 def test_sorting_and_columns(sweep):
   plan, workdir = sweep
-  names = lambda table: [row.name for row in table.rows]  # noqa: E731
+
+  def names(table):
+    return [row.name for row in table.rows]
+
   by_error = tables.build(plan, workdir, ["median_deg"], sort="mae_deg")
   assert names(by_error)[2:] == ["first", "chance"]
   assert by_error.columns == ["median_deg"]
