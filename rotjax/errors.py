@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 import difflib
 
+_LISTED = 30
+
 
 class UserError(ValueError):
   """Wrong input: the message names the value, what is valid, what to do.
@@ -26,6 +28,10 @@ def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
   valid = sorted(valid)
   near = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
   hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-  rest = ", ".join(v for v in valid if v not in near)
+  others = [v for v in valid if v not in near]
+  # A hundred metrics after the near ones would bury them.
+  if near and len(others) > _LISTED:
+    others[_LISTED:] = [f"and {len(others) - _LISTED} more"]
+  rest = ", ".join(others)
   listed = f"{', '.join(near)}{', ' if near and rest else ''}{rest}"
   return UserError(f"unknown {kind} {name!r}: {hint}valid: {listed}")

@@ -69,6 +69,18 @@ def test_sorting_and_columns(sweep):
     tables.build(plan, workdir, sort="seeds")
 
 
+def test_no_column_for_the_other_warp_where_no_run_had_one(sweep):
+  plan, workdir = sweep
+  for file in workdir.glob("*/seed-*/summary.json"):
+    summary = json.loads(file.read_text())
+    del summary["test_other_warp"]
+    file.write_text(json.dumps(summary))
+  wanted = ["mae_deg", "other_warp.mae_deg"]
+  assert tables.build(plan, workdir, wanted).columns == ["mae_deg"]
+  with pytest.raises(errors.UserError, match="did you mean 'other_warp.mae"):
+    tables.build(plan, workdir, ["other_warp.mae_degs"])
+
+
 def test_missing_failed_and_half_done_arms_are_shown_as_such(tmp_path):
   arms = [
     synthetic.arm(name, num_seeds=2, num_steps=10 + i)
