@@ -21,6 +21,11 @@ def main(argv: Sequence[str]) -> int:
   cli.use_compile_cache(not args.no_compile_cache)
   if args.workers < 1:
     raise errors.UserError(f"--workers={args.workers} must be at least 1")
+  from rotjax import processes
+
+  processes.refuse_several("rotjax.ablate")
+  if args.time_limit is not None:
+    stopping.limit_minutes(args.time_limit)
   if args.arm:
     return _run_one(args)
   from rotjax.ablation import manifest, sweep
@@ -62,6 +67,12 @@ def _parser():
   )
   p.add_argument(
     "--dry_run", action="store_true", help="show the arms and what is done"
+  )
+  p.add_argument(
+    "--time_limit",
+    type=float,
+    metavar="MINUTES",
+    help="of `local`: stop after so long, save, and exit with status 75",
   )
   p.add_argument(
     "--audit",

@@ -204,8 +204,9 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   cli.use_compile_cache(not args.no_compile_cache)
-  from rotjax import errors, run_folder
+  from rotjax import errors, processes, run_folder
 
+  processes.refuse_several("rotjax.audit")
   if args.num_steps < 2 or args.num_sources < 64:
     raise errors.UserError("--num_steps is at least 2, --num_sources 64")
   config = cli.load_config(args.config, overrides)

@@ -60,8 +60,17 @@ def _manager(
   folder: pathlib.Path, keep: int, read_only: bool
 ) -> ocp.CheckpointManager:
   policies = ocp.checkpoint_managers
+  if not read_only:
+    folder.mkdir(parents=True, exist_ok=True)
   options = ocp.CheckpointManagerOptions(
-    preservation_policy=policies.LatestN(keep), create=not read_only
+    preservation_policy=policies.LatestN(keep),
+    create=False,
+    # Whoever opens it works alone: of several processes, the first.
+    multiprocessing_options=ocp.options.MultiprocessingOptions(
+      primary_host=0,
+      active_processes={0},
+      barrier_sync_key_prefix=folder.name,
+    ),
   )
   registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
   for args in (ocp.args.StandardSave, ocp.args.StandardRestore):

@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import sys
+import traceback
 from typing import Any
 
 from rotjax import errors
@@ -66,6 +67,8 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
   logging.getLogger("rotjax").setLevel(logging.INFO)
   try:
     sys.exit(command(sys.argv[1:]) or 0)
+  except errors.ToldElsewhereError:
+    sys.exit(2)
   except errors.UserError as error:
     _fail(str(error))
   except KeyboardInterrupt:
@@ -76,6 +79,7 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
     sys.exit(1)
   except Exception as error:
     if not _out_of_memory(error):
+      _leave_others()
       raise
     _fail(
       "out of memory: lower batch_size (training) or eval.batch_views"
@@ -86,6 +90,20 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
 def _fail(message: str, status: int = 2) -> None:
   print("rotjax: " + " ".join(message.split()), file=sys.stderr)
   sys.exit(status)
+
+
+def _leave_others() -> None:
+  """Ends this process at once where it is one of several.
+
+  A regular exit would wait minutes for the others, who wait for this one.
+  """
+  from rotjax import processes
+
+  if processes.count() > 1:
+    traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ import ml_collections
 from rotjax import errors
 
 # Fields that may differ when a run is resumed: they change no number.
-_INCIDENTAL = ("name", "executor", "checkpoint", "log")
+_INCIDENTAL = ("name", "executor", "distributed", "checkpoint", "log")
 
 
 def _table(section: str) -> Mapping[str, type]:
@@ -114,6 +114,9 @@ def base() -> ml_collections.ConfigDict:
   config.seeds_together = "auto"
   # "jit" (a mesh of devices) or "pmap"; the same numbers to rounding.
   config.executor = "jit"
+  # Several processes, one job: "auto" where a cluster's launcher started them,
+  # "on" insists on it, "off" refuses it (processes.py).
+  config.distributed = "auto"
   # Images a step, over all devices.
   config.batch_size = 128
   config.num_steps = 1000

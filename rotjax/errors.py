@@ -14,6 +14,10 @@ class UserError(ValueError):
   """
 
 
+class ToldElsewhereError(UserError):
+  """The mistake of another process of the job, which has told it."""
+
+
 def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
   """The error for a name that is not one of `valid`, nearest names first.
 

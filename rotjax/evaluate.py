@@ -7,7 +7,6 @@ last call is padded and its padding cut off again.
 
 from collections.abc import Callable
 import dataclasses
-import functools
 import math
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import calibration as calibration_lib
-from rotjax import heads, host_view, metrics, models
+from rotjax import heads, host_view, metrics, models, processes
 from rotjax import view as view_lib
 from rotjax.data import Split
 from rotjax.metrics import probabilistic
@@ -106,10 +105,8 @@ class Evaluator:
   interpolator: str = "own"
 
   def __post_init__(self):
-    score = jax.jit(self._score_views)
-    answer = functools.partial(self._answers, with_table=True)
-    object.__setattr__(self, "_score", score)
-    object.__setattr__(self, "_answer", jax.jit(answer))
+    object.__setattr__(self, "_score", jax.jit(self._score_views))
+    object.__setattr__(self, "_answer", jax.jit(self._answer_views))
 
   def _answers(
     self, params, model_state, images, angle_deg, uniform, with_table
@@ -145,6 +142,15 @@ class Evaluator:
     )
     return {"theta": theta, **found}
 
+  def _answer_views(self, params, model_state, images, angle_deg, uniform):
+    """The same, without the diagnostics, each leaf `[n, A, ...]`."""
+    found = self._answers(
+      params, model_state, images, angle_deg, uniform, with_table=True
+    )
+    found.pop("diagnostics")
+    shape = angle_deg.shape
+    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
+
   def _score_views(
     self, params, model_state, images, angle_deg, uniform, calibration
   ):
@@ -172,31 +178,54 @@ class Evaluator:
     return jax.tree.map(lambda x: x.reshape(angle_deg.shape), (decoded, scores))
 
   def _calls(self, split, between_calls):
-    """Yields what each call takes: rows, and padded images, angles, numbers.
+    """Yields what each call of this process takes.
 
-    The numbers, in [0, 1), are a hash of the view's own, the same in every run.
+    Rows, and padded images, angles, numbers; the numbers, in [0, 1), are a
+    hash of the view's own, the same in every run. The processes of a job take
+    turns and ask `between_calls` equally often: whoever has no call left in
+    the last turn makes the last one, too.
     """
     # float32 first: what is applied is what is scored.
     angle_deg = np.float32(
       self.angles.evaluation_deg(split.indices, self.num_angles)
     )
-    rows = min(max(self.batch_views // angle_deg.shape[1], 1), len(split))
-    for start in range(0, len(split), rows):
+    rows = self._rows(split)
+    last = (len(split) - 1) // rows
+    for turn in range(0, last + 1, processes.count()):
       between_calls()
+      start = min(turn + processes.index(), last) * rows
       stop = min(start + rows, len(split))
       padding = rows - (stop - start)
       angles = _pad(angle_deg[start:stop], padding)
       view = start * angles.shape[1] + np.arange(angles.size)
       uniform = np.float32(angles_lib.hashed_uniform(view))
-      images = _pad(split.images[start:stop], padding)
+      images = split.__getitems__(np.arange(start, stop))["image"]
+      images = _pad(images, padding)
       if self.interpolator == "scipy":
         images = host_view.render(self.view, images, angles)
-      yield (
-        slice(start, stop),
-        images,
-        angles,
-        uniform.reshape(angles.shape),
-      )
+      taken = images, angles, uniform.reshape(angles.shape)
+      yield slice(start, stop), *_spread(taken)
+
+  def _rows(self, split) -> int:
+    """Images in one call: a multiple of the devices that share it."""
+    rows = min(max(self.batch_views // self.num_angles, 1), len(split))
+    devices = jax.local_device_count()
+    return -(-rows // devices) * devices
+
+  def _over(self, score, split, between_calls) -> Any:
+    """What `score` says of all views, on every process: NumPy `[n, A, ...]`."""
+    whole = None
+    for rows, *taken in self._calls(split, between_calls):
+      part = jax.device_get(score(*taken))
+      if whole is None:
+        whole = jax.tree.map(
+          lambda x: np.zeros((len(split), *x.shape[1:]), x.dtype), part
+        )
+      for into, found in zip(jax.tree.leaves(whole), jax.tree.leaves(part)):
+        into[rows] = found[: rows.stop - rows.start]
+    image = np.arange(len(split))
+    process = image // self._rows(split) % processes.count()
+    return jax.tree.map(lambda x: x[process, image], processes.gather(whole))
 
   def __call__(
     self,
@@ -206,7 +235,7 @@ class Evaluator:
     calibration: calibration_lib.Calibration | None = None,
     between_calls: Callable[[], None] = lambda: None,
   ) -> metrics.Predictions:
-    """Predicts a whole split.
+    """Predicts a whole split, with all devices of all processes.
 
     Args:
       params: of the model.
@@ -217,21 +246,16 @@ class Evaluator:
       between_calls: called before each call; may raise to stop.
 
     Returns:
-      `[n, A]` predictions.
+      `[n, A]` predictions, the same on every process.
     """
-    parts, applied = [], []
-    for rows, images, angle_deg, uniform in self._calls(split, between_calls):
-      count = rows.stop - rows.start
-      part = self._score(
-        params, model_state, images, angle_deg, uniform, calibration
-      )
-      parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
-      applied.append(angle_deg[:count])
-    decoded, scores = jax.tree.map(
-      lambda *x: np.concatenate(x), *jax.device_get(parts)
+    decoded, scores = self._over(
+      lambda *taken: self._score(params, model_state, *taken, calibration),
+      split,
+      between_calls,
     )
+    angle_deg = self.angles.evaluation_deg(split.indices, self.num_angles)
     return metrics.Predictions(
-      angle_deg=np.concatenate(applied).astype(np.float64),
+      angle_deg=np.float32(angle_deg).astype(np.float64),
       decoded_deg=self.angles.to_degrees(decoded.astype(np.float64)),
       example=np.asarray(split.indices),
       label=np.asarray(split.labels),
@@ -258,14 +282,25 @@ class Evaluator:
     wanted = max(calibration_lib.ENOUGH_VIEWS // self.num_angles, 1)
     wanted = min(wanted, len(split))
     split = split.rows(np.arange(wanted) * len(split) // wanted)
-    parts = []
-    for rows, images, angle_deg, uniform in self._calls(split, between_calls):
-      count = (rows.stop - rows.start) * angle_deg.shape[1]
-      part = self._answer(params, model_state, images, angle_deg, uniform)
-      parts.append(jax.tree.map(lambda x, n=count: x[:n], part))
-    answers = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-    answers.pop("diagnostics")
+    answers = self._over(
+      lambda *taken: self._answer(params, model_state, *taken),
+      split,
+      between_calls,
+    )
+    answers = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), answers)
     return calibration_lib.fit(answers.pop("decoded"), **answers)
+
+
+def _spread(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+  """Arrays of a call, their rows spread over this process's devices."""
+  devices = jax.local_devices()
+  if len(devices) == 1:
+    return arrays
+  mesh = jax.sharding.Mesh(
+    np.asarray(devices), ("image",), axis_types=(jax.sharding.AxisType.Auto,)
+  )
+  by_row = jax.sharding.PartitionSpec("image")
+  return jax.device_put(arrays, jax.sharding.NamedSharding(mesh, by_row))
 
 
 def _pad(rows: np.ndarray, count: int) -> np.ndarray:

@@ -1,9 +1,12 @@
-"""Executors: the one pure step, compiled for the devices at hand.
+"""Executors: the one pure step, compiled for the devices of all processes.
 
 "jit" spreads the batch over a mesh and lets the compiler place the one
 all-reduce; "pmap" maps the step over devices by hand. Both give the same
 parameters to rounding. Seeds trained together add a leading axis to the state,
 by `jax.vmap` of the step; several steps a call are a `lax.scan`.
+
+Every process of a job calls the same functions in the same order, with the
+batch of the whole job; its own devices take their part of it.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from rotjax import errors
+from rotjax import errors, processes
 from rotjax import step as step_lib
 
 P = jax.sharding.PartitionSpec
@@ -29,17 +32,23 @@ class Executor:
   Attributes:
     place_state: a state on the host (leading axis R where seeds train
       together) -> the same on the devices.
+    fetch_state: the inverse; NumPy leaves, the same on every process.
     place_images: `[N, H, W, C]` uint8, the resident dataset -> on the devices.
     run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
-      as `data.batches` makes it: each leaf `[S, R, B]`; metrics `[S, R]`.
-      The state is donated.
+      as `data.batches` makes it: each leaf `[S, R, B, ...]`; metrics `[S, R]`.
+      The state is donated. A batch that brings its own images ("image" in
+      place of "index") needs no others: `images` is then None.
+    local: bool `[R, B]`, the examples that this process's devices work on:
+      what the others' "image" holds does not matter here.
     compiled_text: the arguments of `run` -> the optimised program as text,
       for looking at its collectives.
   """
 
   place_state: Callable[[Any], Any]
+  fetch_state: Callable[[Any], Any]
   place_images: Callable[[np.ndarray], jax.Array]
   run: Callable[..., tuple[Any, dict]]
+  local: np.ndarray
   compiled_text: Callable[..., str]
 
 
@@ -51,7 +60,9 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int):
   """
 
   def one(state, seed, batch, images):
-    batch = dict(batch, seed=seed, image=images[batch.pop("index")])
+    batch = dict(batch, seed=seed)
+    if "index" in batch:
+      batch["image"] = images[batch.pop("index")]
     return train_step(state, batch)
 
   def step(state, seeds, batch, images):
@@ -124,22 +135,50 @@ def jit_executor(
     donate_argnums=0,
     out_shardings=(state_sharding, spread()),
   )
-
-  def place(sharding):
-    # A copy made by XLA: device_put of an array that is already there may
-    # share its buffer, which the donating step would then delete.
-    copy = jax.jit(lambda x: jax.tree.map(jnp.copy, x), out_shardings=sharding)
-    return lambda tree: copy(tree)
+  local = np.zeros((num_seeds, batch_size), bool)
+  rows = spread("seed", "data").addressable_devices_indices_map(local.shape)
+  for row in rows.values():
+    local[row] = True
 
   def arguments(state, images, seeds, batch):
-    return state, images, seeds, jax.device_put(batch, batch_sharding)
+    batch = jax.tree.map(lambda x: _put(x, batch_sharding), batch)
+    return state, images, seeds, batch
 
+  def place(state):
+    # What lies on a device of this process alone is no argument of a program
+    # of all; as a host array it is the same everywhere.
+    several = jax.process_count() > 1
+    return copy(jax.device_get(state) if several else state)
+
+  def fetch(state):
+    return jax.device_get(whole(state) if num_seeds > 1 else state)
+
+  # A copy made by XLA: device_put of an array that is already there may share
+  # its buffer, which the donating step would then delete.
+  copy = jax.jit(_copy, out_shardings=state_sharding)
+  whole = jax.jit(_copy, out_shardings=spread())
   return Executor(
-    place(state_sharding),
-    lambda images: jax.device_put(images, spread()),
+    place,
+    fetch,
+    lambda images: _put(images, spread()),
     lambda *args: program(*arguments(*args)),
+    local,
     lambda *args: program.lower(*arguments(*args)).compile().as_text(),
   )
+
+
+def _copy(tree: Any) -> Any:
+  return jax.tree.map(jnp.copy, tree)
+
+
+def _put(x: np.ndarray | None, sharding: jax.sharding.Sharding) -> Any:
+  """A host array, the same on every process, to the devices of all of them.
+
+  device_put would first compare the hosts' arrays, byte by byte.
+  """
+  if x is None or jax.process_count() == 1:
+    return jax.device_put(x, sharding)
+  return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])
 
 
 def pmap_executor(
@@ -148,9 +187,14 @@ def pmap_executor(
   num_seeds: int,
   devices: list[jax.Device],
 ) -> Executor:
-  """`jax.pmap` over the batch; the state is replicated, without an axis."""
+  """`jax.pmap` over the batch; the state is replicated, without an axis.
+
+  In a job of several processes each passes, and gets, what is its own.
+  """
   count = len(devices)
   _check_divides(batch_size, count)
+  here = [d.process_index == jax.process_index() for d in devices]
+  local = np.repeat(here, batch_size // count)
   program = jax.pmap(
     _program(make_step("data"), num_seeds),
     axis_name="data",
@@ -160,24 +204,26 @@ def pmap_executor(
     donate_argnums=0,
   )
   mesh = jax.sharding.Mesh(
-    np.asarray(devices),
+    np.asarray(devices)[here],
     ("data",),
     axis_types=(jax.sharding.AxisType.Auto,),
   )
   replicated = jax.sharding.NamedSharding(mesh, P())
-  copy = jax.jit(lambda x: jax.tree.map(jnp.copy, x), out_shardings=replicated)
+  copy = jax.jit(_copy, out_shardings=replicated)
 
-  def split(leaf):  # [S, R, B] -> [D, S, R, B / D]
-    parts = leaf.reshape(*leaf.shape[:2], count, -1)
-    return np.moveaxis(parts, 2, 0)
+  def split(leaf):  # [S, R, B, ...] -> [this process's D, S, R, B / D, ...]
+    parts = leaf.reshape(*leaf.shape[:2], count, -1, *leaf.shape[3:])
+    return np.moveaxis(parts, 2, 0)[here]
 
   def arguments(state, images, seeds, batch):
     return state, images, seeds, jax.tree.map(split, batch)
 
   return Executor(
     copy,
+    jax.device_get,
     lambda images: jax.device_put(images, replicated),
     lambda *args: program(*arguments(*args)),
+    np.broadcast_to(local, (num_seeds, batch_size)),
     lambda *args: program.lower(*arguments(*args)).compile().as_text(),
   )
 
@@ -196,7 +242,7 @@ def build(
     make_step: builds the train step for a mapped axis name, or for None.
     batch_size: global, of one seed.
     num_seeds: R, trained together.
-    devices: all local ones when None.
+    devices: those of all processes when None.
 
   Returns:
     The executor.
@@ -217,6 +263,8 @@ def check_options(config: Any) -> None:
   """
   if config.executor not in EXECUTORS:
     raise errors.unknown("executor", config.executor, EXECUTORS)
+  if config.distributed not in processes.OPTIONS:
+    raise errors.unknown("distributed", config.distributed, processes.OPTIONS)
   if config.seeds_together not in ("auto", "on", "off"):
     raise errors.unknown(
       "seeds_together", config.seeds_together, ("auto", "on", "off")

@@ -11,6 +11,7 @@ from rotjax import (
   config_files,
   errors,
   executors,
+  processes,
   run_folder,
   stopping,
   summary,
@@ -50,6 +51,10 @@ def claim(config: Any, workdir: pathlib.Path, overwrite: bool) -> None:
     UserError: the folder holds another experiment or foreign files; nothing
       in it was changed.
   """
+  processes.on_main(lambda: _claim(config, workdir, overwrite))
+
+
+def _claim(config, workdir, overwrite):
   file = workdir / "config.json"
   if workdir.exists() and not workdir.is_dir():
     raise errors.UserError(f"workdir {workdir} is a file, not a folder")
@@ -88,6 +93,10 @@ def _check_same(config, file, ignored=()):
     )
 
 
+def _finished(folder):
+  return (folder / "summary.json").exists()
+
+
 def train_seeds(
   config: Any, folders: Mapping[int, pathlib.Path]
 ) -> bool | None:
@@ -108,7 +117,9 @@ def train_seeds(
 
   for seed, folder in folders.items():
     claim(_single(config, seed), folder, False)
-  left = [s for s, f in folders.items() if not (f / "summary.json").exists()]
+  left = processes.on_main(
+    lambda: [s for s, f in folders.items() if not _finished(f)]
+  )
   if not left:
     return None
   together = executors.seeds_together(config.seeds_together, len(left))
@@ -137,14 +148,10 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
   claim(config, workdir, overwrite)
   folders = _seed_folders(config, workdir)
   try:
-    if train_seeds(config, folders) is None:
+    if train_seeds(config, folders) is None and processes.is_main():
       print(f"{config.name} is finished already; --overwrite starts again.")
   except stopping.Stopped as stopped:
-    print(
-      f"rotjax: stopped by {stopped}; the same command resumes {workdir}",
-      file=sys.stderr,
-    )
-    return stopping.EXIT_STATUS
+    return _stopped(f"{stopped}; the same command resumes {workdir}")
   _show(config, workdir, folders)
   return 0
 
@@ -160,6 +167,18 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
   """
   from rotjax import train as train_lib
 
+  processes.on_main(lambda: _check_trained(config, workdir))
+  folders = _seed_folders(config, workdir)
+  try:
+    for seed, folder in folders.items():
+      train_lib.evaluate_best(_single(config, seed), seed, folder)
+  except stopping.Stopped as stopped:
+    return _stopped(str(stopped))
+  _show(config, workdir, folders)
+  return 0
+
+
+def _check_trained(config, workdir):
   file = workdir / "config.json"
   if not file.exists():
     raise errors.UserError(
@@ -167,18 +186,17 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
       " name it with --workdir"
     )
   _check_same(config, file, ignored=("eval.",))
-  folders = _seed_folders(config, workdir)
-  try:
-    for seed, folder in folders.items():
-      train_lib.evaluate_best(_single(config, seed), seed, folder)
-  except stopping.Stopped as stopped:
-    print(f"rotjax: stopped by {stopped}", file=sys.stderr)
-    return stopping.EXIT_STATUS
-  _show(config, workdir, folders)
-  return 0
+
+
+def _stopped(how):
+  if processes.is_main():
+    print(f"rotjax: stopped by {how}", file=sys.stderr)
+  return stopping.EXIT_STATUS
 
 
 def _show(config, workdir, folders):
+  if not processes.is_main():
+    return
   if config.num_seeds > 1:
     result = summary.over_seeds(workdir, list(folders))
   else:

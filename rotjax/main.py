@@ -32,14 +32,23 @@ def main(argv: Sequence[str]) -> int:
     action="store_true",
     help="delete what the run folder holds and start again",
   )
+  p.add_argument(
+    "--time_limit",
+    type=float,
+    metavar="MINUTES",
+    help="stop after so long, save, and exit with status 75",
+  )
   cli.add_common_flags(p)
   args = p.parse_args(argv)
 
   # Only now what takes seconds to import.
   cli.use_compile_cache(not args.no_compile_cache)
-  from rotjax import launch
+  from rotjax import launch, processes, stopping
 
+  if args.time_limit is not None:
+    stopping.limit_minutes(args.time_limit)
   config = cli.load_config(args.config, overrides)
+  processes.start(config.distributed)
   workdir = pathlib.Path(args.workdir or f"runs/{config.name}").absolute()
   if args.mode == "eval":
     return launch.evaluate(config, workdir)

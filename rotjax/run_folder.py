@@ -1,4 +1,8 @@
-"""One seed's run folder: what is written there while it trains."""
+"""One seed's run folder: what is written there while it trains.
+
+In a job of several processes all of them hold the object and its notes, and
+process 0 alone touches the folder.
+"""
 
 from collections.abc import Mapping
 import fcntl
@@ -10,7 +14,7 @@ from typing import IO, Any
 import jax
 import numpy as np
 
-from rotjax import checkpoint, errors, writers
+from rotjax import checkpoint, errors, processes, writers
 from rotjax import step as step_lib
 
 
@@ -31,8 +35,15 @@ class RunFolder:
 
   def __init__(self, path: pathlib.Path, seed: int, keep: int):
     self.path, self.seed = path, seed
-    self._lock = _lock(path)
-    self.checkpoints = checkpoint.Checkpoints(path / "checkpoints", keep)
+    self._lock, self._checkpoints = None, None
+
+    def take():
+      if processes.is_main():
+        self._lock = _lock(path)
+        folder = path / "checkpoints"
+        self._checkpoints = checkpoint.Checkpoints(folder, keep)
+
+    processes.together(take)
     self.best_mae_deg = float("inf")
     self.validated_step = self.saved_step = -1
     self._seconds_before, self._opened = 0.0, time.monotonic()
@@ -45,7 +56,7 @@ class RunFolder:
 
   def restore(self, fresh: step_lib.TrainState) -> step_lib.TrainState:
     """The newest intact state, NumPy leaves, or `fresh`; opens the writers."""
-    restored = self.checkpoints.restore("latest", fresh)
+    restored = self._read("latest", fresh)
     state, step = fresh, 0
     if restored is not None:
       state, step = restored.state, int(restored.state.step)
@@ -55,11 +66,29 @@ class RunFolder:
       self.saved_step = step
       if notes["best_mae_deg"] is not None:
         self.best_mae_deg = notes["best_mae_deg"]
-    self._writers = [
-      writers.Jsonl(self.path / "metrics.jsonl", step),
-      writers.TensorBoard(self.path / "tensorboard", step),
-    ]
+    if processes.is_main():
+      self._writers = [
+        writers.Jsonl(self.path / "metrics.jsonl", step),
+        writers.TensorBoard(self.path / "tensorboard", step),
+      ]
     return state
+
+  def _read(
+    self, which: str, fresh: step_lib.TrainState
+  ) -> checkpoint.Restored | None:
+    """A checkpoint as process 0 finds it, on every process."""
+    found = None
+
+    def read():
+      nonlocal found
+      found = self._checkpoints.restore(which, fresh)
+      return found and found.meta
+
+    meta = processes.on_main(read)
+    if meta is None:
+      return None
+    state = found.state if found else fresh
+    return checkpoint.Restored(processes.from_main(state), meta)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Records scalars of one step everywhere."""
@@ -83,7 +112,12 @@ class RunFolder:
       "seconds": self.seconds,
       "validated_step": self.validated_step,
     }
-    self.checkpoints.save(which, state, notes)
+
+    def write():
+      if self._checkpoints:
+        self._checkpoints.save(which, state, notes)
+
+    processes.together(write)
     if which == "latest":
       self.saved_step = int(state.step)
 
@@ -93,7 +127,9 @@ class RunFolder:
     Raises:
       UserError: there is none.
     """
-    restored = self.checkpoints.restore("best", fresh)
+    if self._checkpoints:
+      self._checkpoints.wait()
+    restored = self._read("best", fresh)
     if restored is None:
       raise errors.UserError(
         f"{self.path} holds no checkpoint to evaluate: train it first"
@@ -104,8 +140,9 @@ class RunFolder:
     """Closes the writers and waits for the checkpoints."""
     for writer in self._writers:
       writer.close()
-    self.checkpoints.close()
-    self._lock.close()
+    if self._checkpoints:
+      self._checkpoints.close()
+      self._lock.close()
 
 
 def _lock(path: pathlib.Path) -> IO[str]:

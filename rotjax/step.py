@@ -44,7 +44,8 @@ class TrainState:
 
 
 # {"image": uint8 [B, H, W, C], "slot": int32 [B], "mask": bool [B],
-#  "seed": uint32}: a training batch.
+#  "seed": uint32}: a training batch; in a job of several processes also
+# {"stop": bool [B]}, whether the process of these examples was told to stop.
 Batch = dict[str, jax.Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict]]
 
@@ -203,6 +204,8 @@ def make_train_step(
       "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
       "finite": jnp.isfinite(loss) & jnp.isfinite(grad_norm),
     }
+    if "stop" in batch:
+      metrics["stop"] = total(batch["stop"].sum()) > 0
     state = TrainState(
       state.step + 1, params, model_state, opt_state, ema_params
     )

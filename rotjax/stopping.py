@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 import contextlib
+import math
 import signal
+import time
+from typing import NoReturn
+
+from rotjax import errors
 
 # sysexits.h EX_TEMPFAIL: "try again later"; the job templates requeue on it.
 EXIT_STATUS = 75
@@ -13,19 +18,52 @@ class Stopped(Exception):
 
 
 class Flag:
-  """Set by a signal, polled by the loop."""
+  """Set by a signal or once the time is over; polled by the loop.
 
-  def __init__(self):
-    self.signal: signal.Signals | None = None
+  In a job of several processes a signal may reach one of them alone, so that
+  they must agree: `check` asks them all, the loop lets the step carry the
+  answer (see `train`).
+  """
+
+  def __init__(self, deadline: float | None = None):
+    self.reason = ""
+    self._deadline = deadline
+
+  @property
+  def up(self) -> bool:
+    """Whether this process was told to stop."""
+    if self._deadline is not None and time.monotonic() > self._deadline:
+      self.reason = self.reason or "the time limit"
+    return bool(self.reason)
 
   def check(self) -> None:
-    """Raises Stopped once a signal has come."""
-    if self.signal is not None:
-      raise Stopped(self.signal.name)
+    """Raises Stopped once any process was told to stop; all must ask."""
+    from rotjax import processes  # jax: --help must not wait for it
+
+    if processes.any_of(self.up):
+      self.stop()
+
+  def stop(self) -> NoReturn:
+    """Raises Stopped, with the reason as far as this process knows it."""
+    raise Stopped(self.reason or "a signal to another process")
 
 
 # The flag of the outermost open context.
 _active: Flag | None = None
+# When to stop, in seconds of time.monotonic; None for never.
+_deadline: float | None = None
+
+
+def limit_minutes(minutes: float) -> None:
+  """From now on runs stop after so many minutes, as if told by a signal.
+
+  Raises:
+    UserError: not a positive number of minutes.
+  """
+  global _deadline
+  if not 0 < minutes < math.inf:
+    raise errors.UserError(f"--time_limit={minutes} must be positive minutes")
+  _deadline = time.monotonic() + 60 * minutes
 
 
 @contextlib.contextmanager
@@ -41,10 +79,10 @@ def on_signals() -> Iterator[Flag]:
   if _active is not None:
     yield _active
     return
-  flag, before = Flag(), {}
+  flag, before = Flag(_deadline), {}
 
   def handle(number, _):
-    flag.signal = signal.Signals(number)
+    flag.reason = signal.Signals(number).name
     signal.signal(number, before[number])
 
   _active = flag

@@ -3,10 +3,8 @@
 import dataclasses
 import logging
 import pathlib
-import time
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,10 +19,11 @@ from rotjax import (
   metrics,
   models,
   optim,
+  processes,
+  recording,
   run_folder,
   stopping,
   summary,
-  writers,
 )
 from rotjax import step as step_lib
 from rotjax import view as view_lib
@@ -143,13 +142,13 @@ def train(
     stopping.Stopped: a signal came; the run can be resumed.
   """
   with stopping.on_signals() as stop:
-    experiment = Experiment.from_config(config)
+    experiment = processes.together(lambda: Experiment.from_config(config))
     for leak in experiment.view_leaks():
       _log.warning("leaking view: %s", leak)
     executor = executors.build(
       config.executor, experiment.make_step, config.batch_size, len(seeds)
     )
-    train_split = experiment.training_split()
+    train_split = processes.together(experiment.training_split)
     # All that can be wrong with the input is checked: now write.
     runs = [
       run_folder.RunFolder(folder, seed, config.checkpoint.keep)
@@ -182,10 +181,13 @@ def _fit(experiment, executor, train_split, runs, stop):
   state = executor.place_state(executors.stack_seeds(states))
   images = executor.place_images(train_split.images)
   seeds = np.asarray([run.seed for run in runs], np.uint32)
-  recorder = Recorder(runs, step, config)
+  recorder = recording.Recorder(runs, step, config)
+  # Several processes learn from the step's own sums that one was told to stop:
+  # all at the same step, and without waiting for each other.
+  together = processes.count() > 1
 
   def singles():
-    return executors.unstack_seeds(jax.device_get(state), num_seeds)
+    return executors.unstack_seeds(executor.fetch_state(state), num_seeds)
 
   def validate():
     for run, single in zip(runs, singles()):
@@ -220,13 +222,16 @@ def _fit(experiment, executor, train_split, runs, stop):
       if due(config.checkpoint.every_steps):
         recorder.flush()
         save()
-      stop.check()
+      if recorder.told if together else stop.up:
+        stop.stop()
       if step == config.num_steps:
         break
       count = _steps_until_due(config, step)
       batch = batches.batch(
         len(train_split), config.batch_size, seeds.tolist(), step, count
       )
+      if together:
+        batch["stop"] = np.full_like(batch["mask"], stop.up)
       state, scalars = executor.run(state, images, seeds, batch)
       recorder.push(step, scalars)
       step += count
@@ -256,86 +261,23 @@ def _steps_until_due(config, step) -> int:
   return min(config.steps_per_call, config.num_steps - step, *left)
 
 
-class Recorder:
-  """Reads each call's scalars one call late, so that logging never waits.
-
-  The device works on the next call while the host reads, checks and writes
-  the last one's.
-  """
-
-  def __init__(self, runs: list, step: int, config: Any):
-    self._runs, self._every = runs, config.log.every_steps
-    self._images = config.batch_size * len(runs)
-    label = runs[0].path.name if len(runs) == 1 else f"{len(runs)} seeds"
-    self._progress = writers.Progress(step, config.num_steps, label)
-    self._pending = None
-    self._step, self._since = step, None
-    self._rate = 0.0
-
-  def push(self, first_step: int, scalars: dict) -> None:
-    """Takes the scalars `[S, R]` of the call that began at `first_step`."""
-    self._read()
-    self._pending = (first_step, scalars)
-
-  def flush(self) -> None:
-    """Reads what is pending; the pause that follows is not training time."""
-    self._read()
-    self._since = None
-
-  def _read(self):
-    if self._pending is None:
-      return
-    first, scalars = self._pending
-    self._pending = None
-    scalars = jax.device_get(scalars)
-    finite = scalars.pop("finite").all(axis=1)
-    if not finite.all():
-      bad = first + int(np.argmin(finite)) + 1
-      raise run_folder.not_finite("the loss or its gradient", bad)
-    self._measure(first + len(finite))
-    for s in range(len(finite)):
-      if (first + s + 1) % self._every:
-        continue
-      for r, run in enumerate(self._runs):
-        row = {f"train/{k}": float(v[s, r]) for k, v in scalars.items()}
-        row["time/images_per_second"] = self._rate
-        self.write(run, first + s + 1, row)
-
-  def _measure(self, step):
-    # The first call after a pause holds compilation or a refilled pipeline.
-    now = time.monotonic()
-    if self._since is None:
-      self._since, self._step = now, step
-    elif now > self._since:
-      self._rate = (step - self._step) * self._images / (now - self._since)
-
-  def write(self, run: Any, step: int, scalars: dict[str, float]) -> None:
-    """Writes scalars of one run, and shows those of the first."""
-    run.write(step, scalars)
-    if run is self._runs[0]:
-      self._progress.write(step, scalars)
-
-  def close(self) -> None:
-    self._progress.close()
-
-
 def _finish(experiment, run, stop):
   """Reads the test set, once, with the best parameters; writes the results."""
   fresh = experiment.init_state(run.seed)
-  run.checkpoints.wait()
   best = run.best(fresh)
   evaluator = experiment.evaluator()
   network = best.eval_params, best.model_state
   validation = experiment.dataset.load("validation")
   fitted = evaluator.calibrate(*network, validation, stop.check)
-  run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
   test = experiment.dataset.load("test")
   predictions = evaluator(*network, test, fitted, stop.check)
   other = None
   if experiment.config.eval.warp != "own":
     evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
     other = evaluator(*network, test, fitted, stop.check)
-  summary.write(experiment, run, int(best.step), predictions, other)
+  if processes.is_main():
+    run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
+    summary.write(experiment, run, int(best.step), predictions, other)
 
 
 def evaluate_best(config: Any, seed: int, folder: pathlib.Path) -> None:

@@ -1,0 +1,72 @@
+"""A few steps of small experiments, for tests that compare executors."""
+
+import jax
+import numpy as np
+
+from rotjax import config as config_lib
+from rotjax import executors, train
+from rotjax.data import batches
+
+BATCH = 16
+
+SMALL = {
+  "batch_size": BATCH,
+  "num_steps": 50,
+  # SGD: Adam hides a gradient that is wrong by a constant factor.
+  "optim.name": "sgd",
+  "optim.learning_rate": 0.05,
+  "optim.warmup": 0.0,
+}
+BATCH_NORM_AND_DROPOUT = {
+  **SMALL,
+  "model.norm": "batch",
+  "model.dropout": 0.4,
+  "model.widths": (8, 8, 8),
+  "model.hidden": 16,
+  "optim.ema_decay": 0.9,
+}
+
+
+def experiment(overrides):
+  """The experiment of a config with these overrides."""
+  return train.Experiment.from_config(
+    config_lib.resolve(config_lib.base(), overrides)
+  )
+
+
+def ragged(batch):
+  """The same batch with padding rows, unevenly spread over four devices."""
+  mask = batch["mask"].copy()
+  mask[..., [1, 2, 3, 9]] = False
+  return {**batch, "mask": mask}
+
+
+def run(an_experiment, name, devices, seeds=(0,), change=None, scan=1, steps=3):
+  """Trains, and returns the state on the host and each call's metrics."""
+  executor = executors.build(
+    name, an_experiment.make_step, BATCH, len(seeds), devices
+  )
+  images = an_experiment.dataset.load("train").images
+  state = executor.place_state(
+    executors.stack_seeds([an_experiment.init_state(seed) for seed in seeds])
+  )
+  placed = executor.place_images(images)
+  metrics = []
+  for step in range(0, steps * scan, scan):
+    batch = batches.batch(len(images), BATCH, list(seeds), step, scan)
+    batch = change(batch) if change else batch
+    state, scalars = executor.run(
+      state, placed, np.asarray(seeds, np.uint32), batch
+    )
+    metrics.append(jax.device_get(scalars))
+  return executor.fetch_state(state), metrics
+
+
+def assert_close(a, b, atol):
+  """Trees that agree leaf by leaf."""
+  for (path, x), y in zip(
+    jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True
+  ):
+    np.testing.assert_allclose(
+      x, y, rtol=1e-4, atol=atol, err_msg=jax.tree_util.keystr(path)
+    )

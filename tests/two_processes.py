@@ -1,0 +1,98 @@
+"""What test_processes.py starts twice: one job of two processes.
+
+Each has two CPU devices. Process 0 leaves what it found in the file named.
+"""
+
+import os
+import sys
+
+import jax
+import numpy as np
+
+from rotjax import errors, executors, processes
+from tests import training
+
+STEPS = 20
+SEEDS = (3, 4)
+
+
+def _train():
+  experiment = training.experiment(training.BATCH_NORM_AND_DROPOUT)
+  found = {}
+  for name in executors.EXECUTORS:
+    for seeds in ((0,), SEEDS):
+      state, metrics = training.run(
+        experiment,
+        name,
+        jax.devices(),
+        seeds,
+        change=training.ragged,
+        steps=STEPS,
+      )
+      key = f"{name}{len(seeds)}"
+      found[f"{key}/loss"] = [m["loss"][0] for m in metrics]
+      leaves = jax.tree.leaves(state.ema_params)
+      found[f"{key}/params"] = np.concatenate([x.ravel() for x in leaves])
+  return found
+
+
+def _evaluate():
+  experiment = training.experiment(training.BATCH_NORM_AND_DROPOUT)
+  state = jax.device_get(experiment.init_state(0))
+  network = state.params, state.model_state
+  evaluator = experiment.evaluator()
+  asked = []
+  # More calls than processes, and an odd number of them.
+  split = experiment.dataset.load("test").rows(np.arange(70))
+  fitted = evaluator.calibrate(*network, split)
+  p = evaluator(*network, split, fitted, lambda: asked.append(1))
+  return {
+    "decoded": p.decoded_deg,
+    "crps": p.scores["recalibrated_crps_deg"],
+    "asked": processes.gather(np.int32(len(asked))),
+  }
+
+
+def _agree():
+  index = processes.index()
+  tree = {
+    "a": np.float32([-0.0, np.nan, 1.5 + index]),
+    "b": (np.int8(3 + index), np.arange(5) + index),
+    "c": np.full((2, 3), bool(index)),
+  }
+  told = processes.from_main(tree)
+  np.testing.assert_array_equal(told["a"], np.float32([0.0, np.nan, 1.5]))
+  assert np.signbit(told["a"][0])
+  assert told["b"][0] == 3 and told["b"][0].dtype == np.int8
+  assert told["b"][1].tolist() == list(range(5)) and not told["c"].any()
+  assert processes.any_of(index == 1) and not processes.any_of(False)
+  assert processes.on_main(lambda: [index, "ä"]) == [0, "ä"]
+  assert processes.on_main(lambda: None) is None
+
+  def wrong():
+    if index == 1:
+      raise errors.UserError("no data on this host")
+    return "fine"
+
+  try:
+    processes.together(wrong)
+  except errors.UserError as error:
+    assert str(error) == "no data on this host"
+    assert isinstance(error, errors.ToldElsewhereError) == (index == 0)
+  else:
+    raise AssertionError("the other's mistake was not told")
+
+
+def main():
+  jax.config.update("jax_numpy_rank_promotion", "raise")
+  processes.start("auto")
+  assert processes.count() == 2 and jax.device_count() == 4
+  _agree()
+  found = {**_train(), **_evaluate()}
+  if processes.is_main():
+    np.savez(sys.argv[1], **found)
+
+
+if __name__ == "__main__":
+  os.environ.setdefault("JAX_PLATFORMS", "cpu")
+  main()
