@@ -2,7 +2,8 @@
 
 A dataset is a frozen dataclass whose fields are its config options. It has
 
-- `load(split) -> Split`, split in "train", "validation", "test";
+- `load(split) -> Split`, or a Streamed, which is its like for sets that do not
+  fit into memory; split in "train", "validation", "test";
 - `center`: (y, x) in pixels about which its images are to be turned, or None
   for the canvas centre;
 - `name`, `num_classes`, `overlaps` (datasets whose training examples are among
@@ -17,6 +18,7 @@ import functools
 
 from rotjax.data import mnist, mnist_5k, prepared
 from rotjax.data.split import SPLITS, Split
+from rotjax.data.streamed import Streamed
 
 DATASETS = {
   "mnist_5k": mnist_5k.Mnist5k,
@@ -24,7 +26,7 @@ DATASETS = {
   "fashion_mnist": mnist.FashionMnist,
 }
 
-__all__ = ["DATASETS", "SPLITS", "Split", "find"]
+__all__ = ["DATASETS", "SPLITS", "Split", "Streamed", "find"]
 
 
 def find(name: str) -> Callable:

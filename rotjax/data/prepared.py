@@ -5,7 +5,7 @@ import pathlib
 from typing import ClassVar
 
 from rotjax import errors
-from rotjax.data import folders, read
+from rotjax.data import folders, read, records, streamed
 from rotjax.data import split as split_lib
 
 
@@ -23,6 +23,8 @@ class Tfds:
     classes: labels to keep; () keeps all.
     image: the feature that holds the image.
     label: the feature that holds the class; "" for a dataset without.
+    max_resident_mb: a prepared split whose decoded images take more than so
+      many MB (2**20 bytes) stays on disk and is streamed.
   """
 
   dataset: str
@@ -30,6 +32,7 @@ class Tfds:
   classes: tuple[int, ...] = ()
   image: str = "image"
   label: str = "label"
+  max_resident_mb: int = 1024
 
   center: ClassVar[tuple[float, float] | None] = None
   overlaps: ClassVar[tuple[str, ...]] = ()
@@ -46,7 +49,7 @@ class Tfds:
   @property
   def num_classes(self) -> int:
     """The number of classes; raises errors.UserError if not prepared."""
-    return read.num_classes(self.dataset, self._find(), self.label)
+    return self._prepared().num_classes()
 
   @property
   def protocol(self) -> str:
@@ -66,8 +69,8 @@ class Tfds:
       f" validation is {rule}."
     )
 
-  def load(self, split: str) -> split_lib.Split:
-    """Returns a split: images uint8 `[N, H, W, C]`.
+  def load(self, split: str) -> split_lib.Split | streamed.Streamed:
+    """Returns a split: images uint8 `[N, H, W, C]`, or left on disk.
 
     Raises:
       errors.UserError: an unknown split or class; the dataset is not prepared,
@@ -76,14 +79,12 @@ class Tfds:
     """
     split_lib.check_name(split)
     return read.load(
-      self.dataset,
-      self._find(),
-      split,
-      self.classes,
-      self.center,
-      self.image,
-      self.label,
+      self._prepared(), split, self.classes, self.center, self.max_resident_mb
     )
+
+  def _prepared(self) -> records.Prepared:
+    """The records, and which of their features are used."""
+    return records.Prepared(self.dataset, self._find(), self.image, self.label)
 
   def _find(self) -> pathlib.Path:
     """The folder of the prepared dataset."""

@@ -25,6 +25,8 @@ class Split:
       (origin, index) names an example for good.
     center: (y, x) in pixels about which the images are to be turned; None is
       the canvas centre, ((H - 1) / 2, (W - 1) / 2).
+    angle_deg: float64 `[N]`, how far each image is turned already, counter-
+      clockwise; None where all are upright.
   """
 
   images: np.ndarray
@@ -32,17 +34,25 @@ class Split:
   indices: np.ndarray
   origin: str
   center: tuple[float, float] | None = None
+  angle_deg: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.images)
 
+  @property
+  def shape(self) -> tuple[int, int, int]:
+    """Height, width and channels of every image."""
+    return self.images.shape[1:]
+
   def rows(self, indices: np.ndarray) -> "Split":
     """A split of just these rows, positions in this one."""
+    angles = self.angle_deg
     return dataclasses.replace(
       self,
       images=self.images[indices],
       labels=self.labels[indices],
       indices=self.indices[indices],
+      angle_deg=None if angles is None else angles[indices],
     )
 
   def __getitems__(self, indices: Sequence[int]) -> dict[str, np.ndarray]:

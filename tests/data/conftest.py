@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 from rotjax import data
-from rotjax.data import mnist, read
+from rotjax.data import mnist, read, records
 
 REPO = pathlib.Path(data.__file__).parents[2]
 
@@ -31,8 +31,9 @@ def isolated(tmp_path, monkeypatch):
 def forget():
   """Empties what the process remembers, as a new process would."""
   read._load.cache_clear()
-  read._arrays.cache_clear()
-  read._builder.cache_clear()
+  read._images.cache_clear()
+  read._index.cache_clear()
+  records.forget()
 
 
 def python(*args, **kwargs):

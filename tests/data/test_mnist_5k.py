@@ -77,7 +77,7 @@ def test_arrays_are_decoded_once(helpers, digits_root, monkeypatch):
     raise AssertionError("decoded again")
 
   helpers.forget()
-  monkeypatch.setattr(read, "_decode", fail)
+  monkeypatch.setattr(read, "_read", fail)
   again = dataset.load("train")
   assert again is not first
   np.testing.assert_array_equal(again.images, first.images)
