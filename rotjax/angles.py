@@ -175,6 +175,11 @@ class Angles:
       return np.arange(low, end, self.step_deg, dtype=np.float64)
     return None
 
+  @property
+  def covers_the_circle(self) -> bool:
+    """Whether every angle is equally likely, whatever turn came before."""
+    return self.distribution == "uniform" and self.width_deg == self.period_deg
+
   def draw(self, key: jax.Array) -> jax.Array:
     """One angle in degrees, float32 scalar, from a typed PRNG key."""
     values = self.discrete_deg

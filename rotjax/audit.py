@@ -36,8 +36,8 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   dataset = config_lib.build("data", config.data)
   train, held_out = (dataset.load(s) for s in ("train", "validation"))
   view = config_lib.build_view(config)
-  view = view.resolve(train.center, train.images.shape[1:3])
-  image_shape = (view.size, view.size, train.images.shape[-1])
+  view = view.resolve(train.center, train.shape[:2])
+  image_shape = (view.size, view.size, train.shape[-1])
   backbone = config_lib.build("model", config.model)
   # One interval for each of the probes below: Bonferroni.
   num_probes = 2 + len(_ISOTROPIC) + len(cues.CUES)
@@ -48,7 +48,8 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
     keep = np.arange(min(count, len(split))) * len(split)
     rows = split.rows(keep // min(count, len(split)))
     copies = max(round(count / len(rows)), 1)
-    return leakage.preturned(rows.images, split.center, copies, seed)
+    images = rows.__getitems__(np.arange(len(rows)))["image"]
+    return leakage.preturned(images, split.center, copies, seed)
 
   turned = (
     sources(train, num_sources, 0),
@@ -64,8 +65,8 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   results["control"] = probe(planted, num_steps)(*turned, 0, CONFIDENCE)
   # So large that the canvas never sees their border: what they show is the
   # interpolation, and a zoom if there is one.
-  side = 2 * (view.size // 2 + 2) + max(train.images.shape[1:3])
-  shape = (side, side, train.images.shape[-1])
+  side = 2 * (view.size // 2 + 2) + max(train.shape[:2])
+  shape = (side, side, train.shape[-1])
   open_view = dataclasses.replace(view, center="canvas").resolve(
     None, shape[:2]
   )

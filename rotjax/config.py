@@ -19,7 +19,7 @@ import ml_collections
 from rotjax import errors
 
 # Fields that may differ when a run is resumed: they change no number.
-_INCIDENTAL = ("name", "executor", "distributed", "checkpoint", "log")
+_INCIDENTAL = ("name", "executor", "distributed", "stream", "checkpoint", "log")
 
 
 def _table(section: str) -> Mapping[str, type]:
@@ -124,6 +124,9 @@ def base() -> ml_collections.ConfigDict:
   config.steps_per_call = 1
   # Arithmetic of the backbone: "float32" or "bfloat16".
   config.dtype = "float32"
+  # Start from the best network of this finished run, where its parameters fit
+  # (fine-tuning); "" starts anew.
+  config.init_from = ""
   # Only so many of the training images, evenly spaced; 0 for all.
   config.num_train_images = 0
   # Sub-configs whose fields are those of the named entry.
@@ -148,6 +151,15 @@ def base() -> ml_collections.ConfigDict:
       "tta": "none",
       # Views in one call: bounds the memory.
       "batch_views": 1024,
+    }
+  )
+  # For sets too large to lie decoded in memory (data.max_resident_mb).
+  config.stream = ml_collections.ConfigDict(
+    {
+      # That decode, on each host; 0 for one a core.
+      "threads": 0,
+      # Steps that may lie decoded ahead.
+      "prefetch": 8,
     }
   )
   config.checkpoint = ml_collections.ConfigDict(

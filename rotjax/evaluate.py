@@ -109,9 +109,11 @@ class Evaluator:
     object.__setattr__(self, "_answer", jax.jit(self._answer_views))
 
   def _answers(
-    self, params, model_state, images, angle_deg, uniform, with_table
+    self, params, model_state, images, known_deg, angle_deg, uniform, with_table
   ):
-    """`[n, H, W, C]`, `[n, A]` twice -> the answers to the n A views, a dict.
+    """`[n, H, W, C]`, `[n, 1]`, `[n, A]` twice -> the n A answers, a dict.
+
+    An image that is turned by `known_deg` already is turned on by `angle_deg`.
 
     "theta" the truth and "decoded" `[N]`, "diagnostics" a dict of `[N]`; where
     the head states a density "log_density" `[N]` at the truth and, asked for,
@@ -130,7 +132,7 @@ class Evaluator:
         images, angle_deg, uniform
       )
     inputs = inputs.reshape(-1, *inputs.shape[2:])
-    theta = self.angles.to_theta(angle_deg).reshape(-1)
+    theta = self.angles.to_theta(angle_deg + known_deg).reshape(-1)
     found = answers(
       lambda x: self.model.apply(params, model_state, x)[0],
       self.head,
@@ -142,22 +144,29 @@ class Evaluator:
     )
     return {"theta": theta, **found}
 
-  def _answer_views(self, params, model_state, images, angle_deg, uniform):
+  def _answer_views(self, params, model_state, images, known_deg, *turns):
     """The same, without the diagnostics, each leaf `[n, A, ...]`."""
     found = self._answers(
-      params, model_state, images, angle_deg, uniform, with_table=True
+      params, model_state, images, known_deg, *turns, with_table=True
     )
     found.pop("diagnostics")
-    shape = angle_deg.shape
+    shape = turns[0].shape
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
 
   def _score_views(
-    self, params, model_state, images, angle_deg, uniform, calibration
+    self,
+    params,
+    model_state,
+    images,
+    known_deg,
+    angle_deg,
+    uniform,
+    calibration,
   ):
     """The same -> decoded theta `[n, A]`, and scores `[n, A]` by prefix."""
     full = calibration is not None
     answers = self._answers(
-      params, model_state, images, angle_deg, uniform, full
+      params, model_state, images, known_deg, angle_deg, uniform, full
     )
     theta, decoded = answers.pop("theta"), answers.pop("decoded")
     diagnostics = answers.pop("diagnostics")
@@ -180,8 +189,9 @@ class Evaluator:
   def _calls(self, split, between_calls):
     """Yields what each call of this process takes.
 
-    Rows, and padded images, angles, numbers; the numbers, in [0, 1), are a
-    hash of the view's own, the same in every run. The processes of a job take
+    Rows, and padded images, how far these are turned already, angles, numbers;
+    the numbers, in [0, 1), are a hash of the view's own, the same in every
+    run. The processes of a job take
     turns and ask `between_calls` equally often: whoever has no call left in
     the last turn makes the last one, too.
     """
@@ -203,7 +213,8 @@ class Evaluator:
       images = _pad(images, padding)
       if self.interpolator == "scipy":
         images = host_view.render(self.view, images, angles)
-      taken = images, angles, uniform.reshape(angles.shape)
+      known = _pad(_known(split)[start:stop], padding)
+      taken = images, known, angles, uniform.reshape(angles.shape)
       yield slice(start, stop), *_spread(taken)
 
   def _rows(self, split) -> int:
@@ -253,13 +264,21 @@ class Evaluator:
       split,
       between_calls,
     )
-    angle_deg = self.angles.evaluation_deg(split.indices, self.num_angles)
+    turned = self.angles.evaluation_deg(split.indices, self.num_angles)
+    angle_deg = (np.float32(turned) + _known(split)).astype(np.float64)
+    angles = self.angles
+    if split.angle_deg is not None and not angles.covers_the_circle:
+      # Of images that are turned already, chance is known from the truth.
+      values = tuple(np.unique(angle_deg).tolist())
+      angles = dataclasses.replace(
+        angles, distribution="values", values_deg=values
+      )
     return metrics.Predictions(
-      angle_deg=np.float32(angle_deg).astype(np.float64),
-      decoded_deg=self.angles.to_degrees(decoded.astype(np.float64)),
+      angle_deg=angle_deg,
+      decoded_deg=angles.to_degrees(decoded.astype(np.float64)),
       example=np.asarray(split.indices),
       label=np.asarray(split.labels),
-      angles=self.angles,
+      angles=angles,
       scores={
         prefix + name: value
         for prefix, raw in scores.items()
@@ -289,6 +308,13 @@ class Evaluator:
     )
     answers = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), answers)
     return calibration_lib.fit(answers.pop("decoded"), **answers)
+
+
+def _known(split: Split) -> np.ndarray:
+  """`[n, 1]` degrees by which each image is turned already."""
+  if split.angle_deg is None:
+    return np.zeros((len(split), 1), np.float32)
+  return np.float32(split.angle_deg)[:, None]
 
 
 def _spread(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:

@@ -17,6 +17,10 @@ from rotjax import (
   summary,
 )
 
+# What --mode eval may change of a run, and what of it asks for other results.
+_EVALUATED = ("eval.", "data.", "angles.")
+_DATA = ("data.", "angles.")
+
 # What a run writes; --overwrite deletes these and nothing else.
 _OURS = (
   "calibration.json",
@@ -64,7 +68,8 @@ def _claim(config, workdir, overwrite):
       " another --workdir"
     )
   if file.exists() and overwrite:
-    for name in (*_OURS, *(f.name for f in workdir.glob("seed-*"))):
+    found = [*workdir.glob("seed-*"), *workdir.glob("eval-*")]
+    for name in (*_OURS, *(f.name for f in found)):
       path = workdir / name
       shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
   elif file.exists() and any(workdir.glob("**/checkpoints")):
@@ -75,7 +80,10 @@ def _claim(config, workdir, overwrite):
 
 
 def _check_same(config, file, ignored=()):
-  here = config_lib.identity(config_files.read(file))
+  # A config from before a field existed means that field's default.
+  here = config_lib.identity(config_lib.base())
+  here = {k: here[k] for k in here.keys() & {"init_from", "num_train_images"}}
+  here |= config_lib.identity(config_files.read(file))
   there = config_lib.identity(config)
   differing = [
     key
@@ -159,6 +167,9 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
 def evaluate(config: Any, workdir: pathlib.Path) -> int:
   """Evaluates the best checkpoints of a run again, with this `config.eval`.
 
+  On other data or other angles than the run's own the results go to a folder
+  eval-... in the run's, which is left as it is.
+
   Returns:
     Exit status, as `train`.
 
@@ -167,25 +178,54 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
   """
   from rotjax import train as train_lib
 
-  processes.on_main(lambda: _check_trained(config, workdir))
+  into = processes.on_main(lambda: _evaluated_into(config, workdir))
   folders = _seed_folders(config, workdir)
+  results = _seed_folders(config, workdir / into)
   try:
     for seed, folder in folders.items():
-      train_lib.evaluate_best(_single(config, seed), seed, folder)
+      single = _single(config, seed)
+      if into:
+        train_lib.evaluate_elsewhere(single, seed, folder, results[seed])
+      else:
+        train_lib.evaluate_best(single, seed, folder)
   except stopping.Stopped as stopped:
     return _stopped(str(stopped))
-  _show(config, workdir, folders)
+  _show(config, workdir / into, results)
   return 0
 
 
-def _check_trained(config, workdir):
+def _evaluated_into(config, workdir):
+  """The folder, below the run's, of an evaluation's results; "" for its own."""
   file = workdir / "config.json"
   if not file.exists():
     raise errors.UserError(
       f"{workdir} is not a run folder (no config.json): train it first, or"
       " name it with --workdir"
     )
-  _check_same(config, file, ignored=("eval.",))
+  _check_same(config, file, ignored=_EVALUATED)
+  there = config_files.read(file)
+  here, before = (
+    {k: v for k, v in config_lib.identity(c).items() if k.startswith(_DATA)}
+    for c in (config, there)
+  )
+  if here == before:
+    return ""
+  if config.angles.period_deg != there.angles.period_deg:
+    raise errors.UserError(
+      f"angles.period_deg = {config.angles.period_deg}: the run was trained on"
+      f" the circle of {there.angles.period_deg}"
+    )
+  dataset = config_lib.build("data", config.data)
+  if there.data.name in dataset.overlaps:
+    raise errors.UserError(
+      f"a run on {there.data.name} is not to be scored on {config.data.name},"
+      " which holds images that it was trained on"
+    )
+  name = f"eval-{config.data.name.replace('/', '-')}-{config_lib.digest(here)}"
+  for folder in _seed_folders(config, workdir / name).values():
+    folder.mkdir(parents=True, exist_ok=True)
+    run_folder.write_json(folder / "config.json", config.to_dict())
+  return name
 
 
 def _stopped(how):

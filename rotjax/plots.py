@@ -144,7 +144,7 @@ def gallery(
     [(n, per_image[n]) for n in worst],
     [(n, p.error_deg[n].argmin()) for n in best],
   ]
-  images = experiment.dataset.load("test").images
+  test = experiment.dataset.load("test")
   render = jax.jit(
     lambda image, angle_deg: experiment.view.render(
       image, view_lib.Draw(angle_deg)
@@ -157,7 +157,9 @@ def gallery(
   for words, row, line in zip(("worst", "best"), rows, grid):
     for axes, (n, a) in zip(line, row):
       truth, answer = p.angle_deg[n, a], p.decoded_deg[n, a]
-      picture = np.asarray(render(images[n], np.float32(truth)))
+      image = test.__getitems__([n])["image"][0]
+      known = 0 if test.angle_deg is None else test.angle_deg[n]
+      picture = np.asarray(render(image, np.float32(truth - known)))
       _picture_with_arrows(axes, picture, truth, answer, experiment.view)
       axes.set_title(
         f"{words if axes is line[0] else ''} {p.error_deg[n, a]:.1f}°",
@@ -188,18 +190,20 @@ def write_all(folder: pathlib.Path, experiment: Any, p: metrics.Predictions):
   """Writes plots/*.png of a run.
 
   Args:
-    folder: the run folder, with its metrics.jsonl.
+    folder: the run folder; with its metrics.jsonl also the curves.
     experiment: of the run.
     p: predictions on the test set.
   """
-  lines = (folder / "metrics.jsonl").read_text().splitlines()
   figures = {
-    "curves": curves([json.loads(line) for line in lines]),
     "predicted_against_true": predicted_against_true(p),
     "error_by_angle": error_by_angle(p),
     "donut": donut(p),
     "gallery": gallery(experiment, p),
   }
+  records = folder / "metrics.jsonl"
+  if records.exists():
+    lines = records.read_text().splitlines()
+    figures["curves"] = curves([json.loads(line) for line in lines])
   (folder / "plots").mkdir(exist_ok=True)
   for name, figure in figures.items():
     figure.savefig(folder / "plots" / f"{name}.png", dpi=120)

@@ -11,7 +11,6 @@ is imported. The training images are needed by neither.
 
 from collections.abc import Callable, Iterable
 import dataclasses
-import json
 import os
 import pathlib
 from typing import Any
@@ -160,15 +159,17 @@ def describe_run(
     UserError: no run, an unfinished one, or a damaged one.
   """
   from rotjax import config as config_lib
-  from rotjax import config_files
+  from rotjax import trained
 
-  config = config_files.read(_checked(workdir) / "config.json")
-  source = _source(workdir)
+  config = trained.config_of(workdir)
+  source = trained.source_of(workdir)
   try:
     view = config_lib.build_view(config)
     angles = config_lib.build_angles(config)
     head = config_lib.build("head", config.head)
-    network = _network(config, workdir, head, (view.size, source[2]))
+    network = trained.network_of(
+      config, workdir, head, (view.size, view.size, source[2])
+    )
     tta = tta or config.eval.tta
   except (KeyError, AttributeError) as error:
     raise errors.UserError(
@@ -185,93 +186,10 @@ def describe_run(
     period_deg=angles.period_deg,
     tta=tta,
   )
-  fn = _answer_fn(view, angles, head, network, _calibration(workdir), tta)
+  fn = _answer_fn(
+    view, angles, head, network, trained.calibration_of(workdir), tta
+  )
   return spec, fn
-
-
-def _checked(workdir: pathlib.Path) -> pathlib.Path:
-  """The folder, if a finished run of one seed lies there."""
-  if not workdir.exists():
-    raise errors.UserError(f"{workdir}: no such run folder or model file")
-  if not (workdir / "config.json").is_file():
-    raise errors.UserError(f"{workdir} is not a run folder (no config.json)")
-  seeds = sorted(p.name for p in workdir.glob("seed-*") if p.is_dir())
-  if seeds:
-    raise errors.UserError(
-      f"{workdir} holds {len(seeds)} runs: name one of them, such as"
-      f" {workdir / seeds[0]}"
-    )
-  if not any((workdir / "checkpoints" / "best").glob("[0-9]*")):
-    raise errors.UserError(f"{workdir} holds no checkpoint: train it first")
-  if not (workdir / "summary.json").exists():
-    raise errors.UserError(
-      f"{workdir} is not finished: the command that trains it resumes it"
-    )
-  return workdir
-
-
-def _source(workdir: pathlib.Path) -> tuple[int, int, int]:
-  """Height, width and channels of the images that a run was trained on."""
-  from rotjax import summary
-
-  try:
-    height, width, channels = summary.read(workdir)["protocol"]["source"]
-    return int(height), int(width), int(channels)
-  except (KeyError, TypeError, ValueError) as error:
-    if isinstance(error, errors.UserError):  # a ValueError that says more
-      raise
-    raise errors.UserError(
-      f"{workdir / 'summary.json'} does not state the size of the training"
-      " images: the run's own command with --mode eval writes it anew"
-    ) from None
-
-
-def _calibration(workdir: pathlib.Path) -> Any:
-  from rotjax import calibration
-
-  file = workdir / "calibration.json"
-  try:
-    return calibration.Calibration.from_dict(json.loads(file.read_text()))
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None
-
-
-def _network(config, workdir, head, shape):
-  """The best checkpoint's network: `[N, S, S, C]` -> `[N, num_outputs]`."""
-  import jax.numpy as jnp
-
-  from rotjax import checkpoint, models
-  from rotjax import config as config_lib
-  from rotjax import step as step_lib
-
-  size, channels = shape
-  model = models.build(
-    config_lib.build("model", config.model),
-    head.num_outputs,
-    (size, size, channels),
-    jnp.dtype(config.dtype),
-  )
-  optimizer = config_lib.build("optim", config.optim)
-  # Shapes alone: what they hold comes from the checkpoint.
-  shapes = jax.eval_shape(
-    lambda: step_lib.init_state(model, optimizer, config.num_steps, 0)
-  )
-  fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-  checkpoints = checkpoint.Checkpoints(
-    workdir / "checkpoints", keep=1, read_only=True
-  )
-  try:
-    restored = checkpoints.restore("best", fresh)
-  finally:
-    checkpoints.close()
-  if restored is None:
-    raise errors.UserError(f"{workdir} holds no checkpoint: train it first")
-  state = restored.state
-
-  def network(inputs):
-    return model.apply(state.eval_params, state.model_state, inputs)[0]
-
-  return network
 
 
 def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from rotjax import processes, run_folder, writers
+from rotjax.data import feed as feeds
 
 
 class Recorder:
@@ -19,15 +20,16 @@ class Recorder:
     told: whether a process of the job was told to stop, as the scalars say.
   """
 
-  def __init__(self, runs: list, step: int, config: Any):
+  def __init__(self, runs: list, step: int, config: Any, feed: feeds.Feed):
+    self._feed = feed
     self._runs, self._every = runs, config.log.every_steps
     self._images = config.batch_size * len(runs)
     label = runs[0].path.name if len(runs) == 1 else f"{len(runs)} seeds"
     self._progress = writers.Progress(step, config.num_steps, label)
     self._pending = None
     self.told = False
-    self._step, self._since = step, None
-    self._rate = 0.0
+    self._step, self._since, self._waited = step, None, 0.0
+    self._rates: dict[str, float] = {}
 
   def push(self, first_step: int, scalars: dict) -> None:
     """Takes the scalars `[S, R]` of the call that began at `first_step`."""
@@ -56,16 +58,20 @@ class Recorder:
         continue
       for r, run in enumerate(self._runs):
         row = {f"train/{k}": float(v[s, r]) for k, v in scalars.items()}
-        row["time/images_per_second"] = self._rate
-        self.write(run, first + s + 1, row)
+        self.write(run, first + s + 1, row | self._rates)
 
   def _measure(self, step):
     # The first call after a pause holds compilation or a refilled pipeline.
     now = time.monotonic()
     if self._since is None:
-      self._since, self._step = now, step
+      self._since, self._step, self._waited = now, step, self._feed.waited
     elif now > self._since:
-      self._rate = (step - self._step) * self._images / (now - self._since)
+      seconds = now - self._since
+      images = (step - self._step) * self._images
+      self._rates["time/images_per_second"] = images / seconds
+      if self._feed.images is None:  # it streams
+        waited = self._feed.waited - self._waited
+        self._rates["time/waiting_for_data"] = waited / seconds
 
   def write(self, run: Any, step: int, scalars: dict[str, float]) -> None:
     """Writes scalars of one run, and shows those of the first."""

@@ -44,8 +44,9 @@ class TrainState:
 
 
 # {"image": uint8 [B, H, W, C], "slot": int32 [B], "mask": bool [B],
-#  "seed": uint32}: a training batch; in a job of several processes also
-# {"stop": bool [B]}, whether the process of these examples was told to stop.
+#  "seed": uint32}: a training batch. Images that are turned already bring
+# {"known_deg": float32 [B]}, by how much; in a job of several processes there
+# is also {"stop": bool [B]}, whether that of these examples was told to stop.
 Batch = dict[str, jax.Array]
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict]]
 
@@ -152,7 +153,7 @@ def make_train_step(
         view_keys, batch["image"]
       ),
     )
-    theta = angles.to_theta(angle_deg)
+    theta = angles.to_theta(angle_deg + batch.get("known_deg", 0.0))
     mask = batch["mask"]
     # Divided last: per-device means would weigh ragged shards wrongly.
     count = total(mask.sum())

@@ -77,26 +77,28 @@ def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
 def write(
   experiment: Any,
   run: Any,
+  path: pathlib.Path,
   step: int,
   p: metrics.Predictions,
   other: metrics.Predictions | None,
 ) -> None:
-  """Writes a run's results into its folder; summary.json, the mark of a
+  """Writes a run's results into a folder; summary.json, the mark of a
   finished run, last.
 
   Args:
     experiment: of the run.
     run: its `RunFolder`.
+    path: the folder.
     step: of the evaluated state.
     p: predictions on the test set.
     other: the same under another interpolator, where that was asked for.
   """
   config = experiment.config
-  save_predictions(run.path / "predictions.npz", p)
+  save_predictions(path / "predictions.npz", p)
   result = metrics.compute(p)
   chance = {f"chance_{k}": v for k, v in metrics.chance(p.angles).items()}
   params, _ = jax.eval_shape(experiment.model.init, jax.random.key(0))
-  plots.write_all(run.path, experiment, p)
+  plots.write_all(path, experiment, p)
   summary = {
     "config_name": config.name,
     "seed": run.seed,
@@ -127,7 +129,7 @@ def write(
     }
   if other is not None:
     summary["test_other_warp"] = metrics.compute(other)
-  run_folder.write_json(run.path / "summary.json", summary)
+  run_folder.write_json(path / "summary.json", summary)
 
 
 def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
     "range_deg": list(angles.range_deg),
     "period_deg": angles.period_deg,
     # Height, width, channels: what is predicted later is brought to it.
-    "source": list(experiment.dataset.load("test").images.shape[1:]),
+    "source": list(experiment.dataset.load("test").shape),
     "view": _view_in_words(view),
     "tta": experiment.config.eval.tta,
   }

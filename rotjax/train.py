@@ -24,10 +24,11 @@ from rotjax import (
   run_folder,
   stopping,
   summary,
+  trained,
 )
 from rotjax import step as step_lib
 from rotjax import view as view_lib
-from rotjax.data import batches
+from rotjax.data import feed as feeds
 
 _log = logging.getLogger("rotjax")
 
@@ -45,21 +46,25 @@ class Experiment:
   optimizer: optim.Optimizer
 
   @classmethod
-  def from_config(cls, config: Any) -> "Experiment":
+  def from_config(cls, config: Any, split: str = "train") -> "Experiment":
     """Builds everything; loads the training images.
+
+    Args:
+      config: resolved and validated.
+      split: the split to load: its size and centre are the others', too.
 
     Raises:
       UserError: a dataset that is not there, values that do not fit.
     """
     dataset = config_lib.build("data", config.data)
-    train = dataset.load("train")
+    images = dataset.load(split)
     view = config_lib.build_view(config)
-    view = view.resolve(train.center, train.images.shape[1:3])
+    view = view.resolve(images.center, images.shape[:2])
     head = config_lib.build("head", config.head)
     model = models.build(
       config_lib.build("model", config.model),
       head.num_outputs,
-      (view.size, view.size, train.images.shape[-1]),
+      (view.size, view.size, images.shape[-1]),
       jnp.dtype(config.dtype),
     )
     angles = config_lib.build_angles(config)
@@ -174,14 +179,22 @@ def _fit(experiment, executor, train_split, runs, stop):
   validation = experiment.dataset.load("validation")
   evaluator = experiment.evaluator()
 
-  states = [run.restore(experiment.init_state(run.seed)) for run in runs]
+  states = [_first_state(experiment, run) for run in runs]
   step = _common_step(states)
   if step:
     _log.info("resuming at step %d of %d", step, config.num_steps)
   state = executor.place_state(executors.stack_seeds(states))
-  images = executor.place_images(train_split.images)
   seeds = np.asarray([run.seed for run in runs], np.uint32)
-  recorder = recording.Recorder(runs, step, config)
+  feed = feeds.of(
+    train_split,
+    config.batch_size,
+    seeds.tolist(),
+    executor.local,
+    range(step, config.num_steps),
+    **config.stream,
+  )
+  images = executor.place_images(feed.images)
+  recorder = recording.Recorder(runs, step, config, feed)
   # Several processes learn from the step's own sums that one was told to stop:
   # all at the same step, and without waiting for each other.
   together = processes.count() > 1
@@ -227,9 +240,7 @@ def _fit(experiment, executor, train_split, runs, stop):
       if step == config.num_steps:
         break
       count = _steps_until_due(config, step)
-      batch = batches.batch(
-        len(train_split), config.batch_size, seeds.tolist(), step, count
-      )
+      batch = feed.take(count)
       if together:
         batch["stop"] = np.full_like(batch["mask"], stop.up)
       state, scalars = executor.run(state, images, seeds, batch)
@@ -241,6 +252,17 @@ def _fit(experiment, executor, train_split, runs, stop):
     raise
   finally:
     recorder.close()
+    feed.close()
+
+
+def _first_state(experiment, run):
+  """Where the run goes on, or begins."""
+  fresh = experiment.init_state(run.seed)
+  state = run.restore(fresh)
+  other = experiment.config.init_from
+  if state is fresh and other:
+    return trained.start_from(fresh, pathlib.Path(other).absolute())
+  return state
 
 
 def _common_step(states) -> int:
@@ -262,22 +284,27 @@ def _steps_until_due(config, step) -> int:
 
 
 def _finish(experiment, run, stop):
-  """Reads the test set, once, with the best parameters; writes the results."""
-  fresh = experiment.init_state(run.seed)
-  best = run.best(fresh)
-  evaluator = experiment.evaluator()
+  """Recalibrates the best network on validation; scores it on the test set."""
+  best = run.best(experiment.init_state(run.seed))
   network = best.eval_params, best.model_state
   validation = experiment.dataset.load("validation")
-  fitted = evaluator.calibrate(*network, validation, stop.check)
+  fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
+  if processes.is_main():
+    run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
+  _test(experiment, run, best, fitted, run.path, stop)
+
+
+def _test(experiment, run, best, fitted, path, stop):
+  """Reads the test set, once; writes the results."""
+  network = best.eval_params, best.model_state
   test = experiment.dataset.load("test")
-  predictions = evaluator(*network, test, fitted, stop.check)
+  predictions = experiment.evaluator()(*network, test, fitted, stop.check)
   other = None
   if experiment.config.eval.warp != "own":
     evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
     other = evaluator(*network, test, fitted, stop.check)
   if processes.is_main():
-    run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
-    summary.write(experiment, run, int(best.step), predictions, other)
+    summary.write(experiment, run, path, int(best.step), predictions, other)
 
 
 def evaluate_best(config: Any, seed: int, folder: pathlib.Path) -> None:
@@ -287,9 +314,36 @@ def evaluate_best(config: Any, seed: int, folder: pathlib.Path) -> None:
     UserError: there is no such checkpoint, or it does not fit the config.
   """
   with stopping.on_signals() as stop:
-    experiment = Experiment.from_config(config)
+    experiment = processes.together(lambda: Experiment.from_config(config))
     run = run_folder.RunFolder(folder, seed, config.checkpoint.keep)
     try:
       _finish(experiment, run, stop)
+    finally:
+      run.close()
+
+
+def evaluate_elsewhere(
+  config: Any, seed: int, folder: pathlib.Path, into: pathlib.Path
+) -> None:
+  """`--mode eval` on other data: the best network, calibrated as it was.
+
+  Args:
+    config: the run's own, but for `data`, `angles` and `eval`.
+    seed: of the run.
+    folder: the run's; it is left as it is.
+    into: for the results.
+
+  Raises:
+    UserError: there is no such run, or the data do not fit its network.
+  """
+  with stopping.on_signals() as stop:
+    experiment = processes.together(
+      lambda: Experiment.from_config(config, "test")
+    )
+    fitted = processes.together(lambda: trained.calibration_of(folder))
+    run = run_folder.RunFolder(folder, seed, config.checkpoint.keep)
+    try:
+      best = run.best(experiment.init_state(seed))
+      _test(experiment, run, best, fitted, into, stop)
     finally:
       run.close()

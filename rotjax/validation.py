@@ -17,6 +17,8 @@ _LEAST = {
   "checkpoint.every_steps": 1,
   "checkpoint.keep": 1,
   "log.every_steps": 1,
+  "stream.threads": 0,
+  "stream.prefetch": 1,
   "seed": 0,
 }
 _CHOICES = {

@@ -83,6 +83,7 @@ class Progress:
       "train/mae_deg": ("error", "{:.1f}°"),
       "val/mae_deg": ("val", "{:.2f}°"),
       "time/images_per_second": ("images/s", "{:,.0f}"),
+      "time/waiting_for_data": ("waiting", "{:.0%}"),
     }
     for key, (name, form) in names.items():
       if key in scalars:
