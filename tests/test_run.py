@@ -13,6 +13,7 @@ import scipy.stats
 from rotjax import config as config_lib
 from rotjax import errors, launch, run_folder, stopping, validation
 from rotjax import train as train_lib
+from rotjax.data import batches, mnist_5k, read, records
 
 TINY = {
   "num_steps": 12,
@@ -165,14 +166,14 @@ class _StopAt:
   """Sets the stop flag when the loop asks for the batch of some step."""
 
   def __init__(self, monkeypatch, step):
-    real = train_lib.batches.batch
+    real = batches.batch
 
     def batch(n, size, seeds, first, count):
       if first == step:
         signal.raise_signal(signal.SIGUSR1)
       return real(n, size, seeds, first, count)
 
-    monkeypatch.setattr(train_lib.batches, "batch", batch)
+    monkeypatch.setattr(batches, "batch", batch)
 
 
 @pytest.mark.parametrize("step", [3, 5, 11])
@@ -190,6 +191,40 @@ def test_a_stopped_run_resumes_bit_exactly(
       np.load(tmp_path / "run" / "predictions.npz")[name],
       np.load(finished / "predictions.npz")[name],
     )
+
+
+def test_a_time_limit_stops_like_a_signal(finished, tmp_path, monkeypatch):
+  folder = tmp_path / "run"
+  with monkeypatch.context() as patched:
+    patched.setattr(stopping, "_deadline", None)
+    stopping.limit_minutes(1e-6)
+    assert launch.train(_config(), folder) == stopping.EXIT_STATUS
+  assert not (folder / "summary.json").exists()
+  assert launch.train(_config(), folder) == 0
+  assert _records(folder) == _records(finished)
+  for minutes in (0, -1, float("nan"), float("inf")):
+    with pytest.raises(errors.UserError, match="--time_limit"):
+      stopping.limit_minutes(minutes)
+
+
+def test_a_set_that_streams_trains_like_a_resident_one(
+  finished, tmp_path, monkeypatch
+):
+  def load(self, split):
+    prepared = records.Prepared(self.name, self.prepare())
+    return read.load(prepared, split, self.classes, self.center, 0)
+
+  monkeypatch.setattr(mnist_5k.Mnist5k, "load", load)
+  with monkeypatch.context() as patched:
+    _StopAt(patched, 5)
+    assert launch.train(_config(), tmp_path / "run") == stopping.EXIT_STATUS
+  assert launch.train(_config(), tmp_path / "run") == 0
+  rows = _records(tmp_path / "run")
+  waiting = [r.pop("time/waiting_for_data", None) for r in rows]
+  assert any(w is not None and 0 <= w <= 1 for w in waiting)
+  assert rows == _records(finished)
+  test = [np.load(f / "predictions.npz") for f in (tmp_path / "run", finished)]
+  np.testing.assert_array_equal(test[0]["decoded"], test[1]["decoded"])
 
 
 def test_a_run_stopped_inside_the_evaluation_owes_it_after_resuming(
@@ -215,14 +250,14 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(
     pass
 
   with monkeypatch.context() as patched:
-    real = train_lib.batches.batch
+    real = batches.batch
 
     def batch(n, size, seeds, first, count):
       if first == 7:
         raise Killed
       return real(n, size, seeds, first, count)
 
-    patched.setattr(train_lib.batches, "batch", batch)
+    patched.setattr(batches, "batch", batch)
     with pytest.raises(Killed):
       launch.train(_config(), tmp_path / "run")
   assert launch.train(_config(), tmp_path / "run") == 0
