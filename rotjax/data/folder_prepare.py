@@ -1,0 +1,335 @@
+"""Picture files made into a prepared dataset, once, in the user's cache.
+
+First all files are decoded, in blocks that are kept on disk at once: a
+preparation that was interrupted, even by a kill, goes on behind the last whole
+block. Then TFDS writes the splits, which is quick, and the blocks are removed.
+"""
+
+from collections.abc import Iterator
+import concurrent.futures
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import pathlib
+import re
+import shutil
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import tqdm
+
+from rotjax import errors, pictures, stopping
+from rotjax.data import cache, folder_files, folders, hashed, prepare
+from rotjax.data import split as split_lib
+
+# Files in a block: what an interruption costs at most.
+BLOCK = 256
+# Pictures decoded at a time; each may take gigabytes.
+_THREADS = min(4, os.cpu_count() or 1)
+# The list of what was left out, beside the prepared files.
+LEFT_OUT = "left_out.txt"
+# To be raised whenever the same files would become other squares or splits.
+_FORMAT = 1
+
+_log = logging.getLogger("rotjax")
+
+
+def prepared(
+  options: Any,
+  root: pathlib.Path,
+  found: folder_files.Found,
+  turned: bool = False,
+) -> pathlib.Path:
+  """The prepared dataset of these files, made if need be.
+
+  It is made anew when a name, a size, a time of change or an option that
+  matters to it is another one. A second process waits for the first.
+
+  Args:
+    options: a `folder.Folder`.
+    root: the folder, as `folder_files.folder` returns it.
+    found: its files.
+    turned: whether the files' angles are stored.
+
+  Returns:
+    The folder of the prepared version.
+
+  Raises:
+    errors.UserError: no file, too many that cannot be used, an empty split,
+      or a cache folder that cannot be written or lies in `root`.
+    stopping.Stopped: a signal came; the next call goes on from there.
+  """
+  store = folders.cache_root()
+  if pathlib.Path(os.path.realpath(store)).is_relative_to(root):
+    raise errors.UserError(
+      f"the cache folder {store} lies in data.dir = {_shown(root)}, where"
+      " nothing is written: set XDG_CACHE_HOME to a folder outside of it"
+    )
+  if not found.files:
+    others = f"; left out: {_listed(found.others)}" if found.others else ""
+    raise errors.UserError(
+      f"data.dir = {_shown(root)} holds no picture: names that end in"
+      f" {', '.join(folder_files.ENDINGS)} are looked for{others}"
+    )
+  name = _name(options, root, found)
+  place = store / "tfds"
+  blocks = _Blocks(options, root, found.files)
+  folder = folders.newest(place, name)
+  if folder is not None:
+    return folder
+  with _alone(blocks.folder, root):
+    # Another process may have been at it.
+    folder = folders.newest(place, name)
+    if folder is None:
+      folder = _prepare(options, root, found, turned, blocks, place, name)
+    shutil.rmtree(blocks.folder, ignore_errors=True)
+  return folder
+
+
+class _Block(NamedTuple):
+  """Some files, decoded: what `folder_files.Square` holds of each."""
+
+  squares: list[folder_files.Square]
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    pngs, digests, reasons = zip(*self.squares)
+    return {
+      "data": np.frombuffer(b"".join(pngs), np.uint8),
+      "ends": np.cumsum([len(png) for png in pngs], dtype=np.int64),
+      "digests": np.array(digests, str),
+      "reasons": np.array(reasons, str),
+    }
+
+  @classmethod
+  def of(cls, arrays: dict[str, np.ndarray] | None, count: int):
+    """The block of `arrays`, or None if they are not those of `count` files."""
+    names = ("data", "ends", "digests", "reasons")
+    if arrays is None or set(arrays) != set(names):
+      return None
+    data, ends, digests, reasons = (arrays[name] for name in names)
+    if not len(ends) == len(digests) == len(reasons) == count:
+      return None
+    starts = [0, *ends[:-1].tolist()]
+    return cls(
+      [
+        folder_files.Square(data[start:end].tobytes(), str(digest), str(reason))
+        for start, end, digest, reason in zip(
+          starts, ends.tolist(), digests, reasons
+        )
+      ]
+    )
+
+
+class _Blocks:
+  """The decoded blocks of a folder's files; decodes what is not there yet."""
+
+  def __init__(self, options, root, files):
+    self._root, self._files = root, files
+    self._size = options.side, options.channels
+    digest = _digest(str(root), self._size, files)
+    self.folder = folders.cache_root() / "folders" / digest
+
+  def __len__(self) -> int:
+    return -(-len(self._files) // BLOCK)
+
+  def files(self, number: int) -> tuple[folder_files.File, ...]:
+    """The files of a block."""
+    return self._files[number * BLOCK : (number + 1) * BLOCK]
+
+  def get(self, number: int, bar: tqdm.tqdm | None = None) -> _Block:
+    """A block, from the disk or decoded and kept."""
+    files = self.files(number)
+    path = self.folder / f"block-{number:06d}.npz"
+    block = _Block.of(cache.load(path), len(files))
+    if block is not None:
+      if bar is not None:
+        bar.update(len(files))
+      return block
+    squares = []
+    # The filters before the threads, which share them.
+    with pictures.strict():
+      pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
+      try:
+        for square in pool.map(
+          lambda file: folder_files.read(self._root, file, *self._size), files
+        ):
+          squares.append(square)
+          if bar is not None:
+            bar.update()
+      finally:
+        pool.shutdown(cancel_futures=True)
+    block = _Block(squares)
+    cache.save(path, block.arrays())
+    return block
+
+
+def _prepare(options, root, found, turned, blocks, place, name):
+  """`prepared`, where it is not prepared yet."""
+  digests, left_out = _decode(options, root, found, blocks)
+  splits = _splits(options, root, found.files, digests)
+
+  def examples(split):
+    for number in range(len(blocks)):
+      first = number * BLOCK
+      if split not in splits[first : first + BLOCK]:
+        continue
+      files, squares = blocks.files(number), blocks.get(number).squares
+      for file, square, part in zip(files, squares, splits[first:]):
+        if part == split:
+          yield os.fsencode(file.name), square.png, file.angle_deg
+
+  def build(scratch):
+    import tensorflow_datasets as tfds
+
+    from rotjax.data import folder_builder
+
+    with prepare.quiet():
+      builder = folder_builder.Squares(
+        dataset=options.name,
+        splits=split_lib.SPLITS,
+        shape=(options.side, options.side, options.channels),
+        examples=examples,
+        turned=turned,
+        data_dir=scratch,
+        file_format="array_record",
+        config=tfds.core.BuilderConfig(name=name.split("/")[1]),
+      )
+      builder.download_and_prepare()
+    _write(pathlib.Path(builder.data_dir) / LEFT_OUT, left_out)
+
+  folder = prepare.publish(
+    place, name, build, "XDG_CACHE_HOME may name another cache folder"
+  )
+  counts = ", ".join(f"{splits.count(s)} {s}" for s in split_lib.SPLITS)
+  _log.info("prepared %s: %s", _shown(root), counts)
+  if left_out:
+    _log.warning(
+      "%d of %d pictures cannot be used, and %d other names are left out: %s",
+      sum(1 for digest in digests if digest is None),
+      len(found.files),
+      len(found.others),
+      folder / LEFT_OUT,
+    )
+  return folder
+
+
+def _decode(options, root, found, blocks):
+  """The digest of each file, None where it cannot be used; what is left out."""
+  total = len(found.files)
+  digests, broken = [], []
+  _log.info("preparing %d pictures of %s, once", total, _shown(root))
+  with tqdm.tqdm(
+    total=total,
+    desc="preparing",
+    unit="picture",
+    disable=not sys.stderr.isatty(),
+    dynamic_ncols=True,
+    leave=False,
+  ) as bar:
+    for number in range(len(blocks)):
+      stopping.check()
+      squares = blocks.get(number, bar).squares
+      for file, square in zip(blocks.files(number), squares):
+        digests.append(None if square.reason else square.digest)
+        if square.reason:
+          broken.append((file.name, square.reason))
+      if len(broken) > options.max_broken * total:
+        break  # whatever the others are like
+  left_out = [*broken, *found.others]
+  if len(broken) > options.max_broken * total:
+    path = blocks.folder / LEFT_OUT
+    with contextlib.suppress(OSError):  # the message says the essential
+      _write(path, left_out)
+    raise errors.UserError(
+      f"{len(broken)} of the first {len(digests)} pictures (of {total}) in"
+      f" data.dir = {_shown(root)} cannot be used, more than data.max_broken ="
+      f" {options.max_broken:g} of all: {_listed(left_out)}; all of them:"
+      f" {path}"
+    )
+  return digests, left_out
+
+
+def _splits(options, root, files, digests) -> list[str]:
+  """The split of each file; "" where it cannot be used."""
+  usable = [i for i, digest in enumerate(digests) if digest is not None]
+  known = [digests[i] for i in usable]
+  groups = [
+    hashed.group_of(files[i].name, digests[i], options.group) for i in usable
+  ]
+  parts = hashed.assign(
+    groups, known, options.test_share, options.validation_share
+  )
+  for split in split_lib.SPLITS:
+    if split not in parts:
+      raise errors.UserError(
+        f"no {split} image: {len(usable)} pictures (groups:"
+        f" {len(set(groups))}, data.group = {options.group!r}) in data.dir ="
+        f" {_shown(root)} are"
+        f" too few for data.test_share = {options.test_share:g} and"
+        f" data.validation_share = {options.validation_share:g}: use more"
+        " pictures, larger shares or another data.group"
+      )
+  splits = [""] * len(digests)
+  for i, part in zip(usable, parts):
+    splits[i] = part
+  return splits
+
+
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path, root: pathlib.Path) -> Iterator[None]:
+  """Holds a lock in a folder, which is made; it goes with the process."""
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open(folder / "lock", "w")  # noqa: SIM115 - closed below
+  except OSError as error:
+    raise errors.UserError(
+      f"cannot write to the cache folder {folder}: {pictures.reason(error)};"
+      " XDG_CACHE_HOME may name another one"
+    ) from None
+  with lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      _log.info("waiting for another process that prepares %s", _shown(root))
+      fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+      pass  # a file system without locks: then both of them work
+    yield
+
+
+def _name(options, root, found) -> str:
+  """The dataset's name to TFDS: "folder/<its name>-<digest>"."""
+  slug = re.sub(r"[^A-Za-z0-9_]+", "_", root.name)[:40].strip("_") or "root"
+  digest = _digest(
+    str(root),
+    (options.side, options.channels),
+    found.files,
+    options.group,
+    options.test_share,
+    options.validation_share,
+    options.max_broken,
+  )
+  return f"{options.name}/{slug}-{digest}"
+
+
+def _digest(*parts: Any) -> str:
+  return hashlib.sha256(repr((_FORMAT, *parts)).encode()).hexdigest()[:20]
+
+
+def _write(path: pathlib.Path, left_out: list[tuple[str, str]]) -> None:
+  """One line for each: its name, a tab, the reason."""
+  lines = [f"{folder_files.printable(n)}\t{reason}\n" for n, reason in left_out]
+  path.write_text("".join(lines), encoding="utf-8")
+
+
+def _listed(left_out) -> str:
+  """The first few, for a message."""
+  parts = [f"{folder_files.printable(n)} ({why})" for n, why in left_out[:3]]
+  return ", ".join(parts) + (", ..." if len(left_out) > 3 else "")
+
+
+def _shown(root: pathlib.Path) -> str:
+  return folder_files.printable(str(root))
