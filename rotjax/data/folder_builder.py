@@ -6,6 +6,7 @@ to be prepared.
 
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 # Key, PNG and angle of each example of a split.
@@ -40,7 +41,8 @@ with tfds.core.registered.skip_registration():
     def _info(self):
       features = {"image": tfds.features.Image(shape=self._shape)}
       if self._turned:
-        features["angle_deg"] = tfds.features.Scalar(dtype="float64")
+        # TFDS stores doubles as singles too: 360 degrees to 2e-5.
+        features["angle_deg"] = tfds.features.Scalar(dtype=np.float32)
       return tfds.core.DatasetInfo(
         builder=self,
         description="The central squares of a folder of pictures, by rotjax.",

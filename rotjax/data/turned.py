@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import math
 import os
 import pathlib
 from typing import ClassVar
@@ -20,8 +19,9 @@ class Csv(folder.Folder):
 
   Paths are relative to `dir`, with slashes, and lead to no place outside of
   it. An angle says how far the picture is turned away from upright, counter-
-  clockwise as seen on the screen, in degrees: a picture that was turned a
-  quarter to the left is 90, and turning it by -angle_deg sets it upright.
+  clockwise as seen on the screen, in degrees from -360 to 360: a picture that
+  was turned a quarter to the left is 90, and turning it by -angle_deg sets it
+  upright. Angles are kept to 2e-5 degrees.
 
   Files are read, prepared and split as those of `folder`.
 
@@ -101,8 +101,8 @@ def _file(root: pathlib.Path, row: list[str]) -> folder_files.File:
     angle_deg = float(angle)
   except ValueError:
     raise ValueError(f"angle_deg = {angle!r} is not a number") from None
-  if not math.isfinite(angle_deg):
-    raise ValueError(f"angle_deg = {angle!r} is not a finite number")
+  if not abs(angle_deg) <= 360:  # NaN is not either
+    raise ValueError(f"angle_deg = {angle!r} is not in -360 ... 360")
   # "a/./b", "a//b" would name the same file again.
   parts = path.split("/")
   if "\0" in path or any(part in ("", ".", "..") for part in parts):
