@@ -96,8 +96,9 @@ class Folder:
       "prefix": "each file's folder and the start of its name",
     }[self.group]
     return (
-      f"{self.name} {folder_files.printable(pathlib.Path(self.dir).name)}:"
-      f" central squares at {self.side} px; split by a hash of {by}, about"
+      f"{self.name}: the pictures of"
+      f" {folder_files.printable(pathlib.Path(self.dir).name)}, central squares"
+      f" at {self.side} px; split by a hash of {by}, about"
       f" {self.test_share:.0%} test, {self.validation_share:.0%} validation;"
       " exact copies in one split."
     )

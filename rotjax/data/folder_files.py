@@ -32,7 +32,7 @@ class File(NamedTuple):
   Attributes:
     name: relative to the folder, with slashes; bytes that are not UTF-8 are
       surrogates, as in `os.fsdecode`.
-    size, mtime_ns: of the file, to notice changes.
+    size, mtime_ns, mode: of the file, to notice changes.
     reason: why it cannot be used; "" where nothing is known against it.
     angle_deg: how far the picture is turned already.
   """
@@ -40,6 +40,7 @@ class File(NamedTuple):
   name: str
   size: int = 0
   mtime_ns: int = 0
+  mode: int = 0
   reason: str = ""
   angle_deg: float = 0.0
 
@@ -140,7 +141,7 @@ def describe(name: str, found: os.stat_result) -> File:
     reason = _LINK
   elif not stat.S_ISREG(found.st_mode):
     reason = "not a regular file"
-  return File(name, found.st_size, found.st_mtime_ns, reason)
+  return File(name, found.st_size, found.st_mtime_ns, found.st_mode, reason)
 
 
 def contents(root: pathlib.Path, name: str) -> bytes:
@@ -165,13 +166,17 @@ def contents(root: pathlib.Path, name: str) -> bytes:
       handle = os.open(last, flags, dir_fd=at)
     finally:
       os.close(at)
-    with open(handle, "rb") as file:
+    # Not as a context of its own: of a folder's handle none can be made.
+    try:
       found = os.fstat(handle)
       if not stat.S_ISREG(found.st_mode):
         raise pictures.Unusable("not a regular file")
       if found.st_size > MAX_BYTES:
         raise pictures.Unusable(f"more than {MAX_BYTES} bytes")
-      return file.read(found.st_size)
+      with open(handle, "rb", closefd=False) as file:
+        return file.read(found.st_size)
+    finally:
+      os.close(handle)
   except (OSError, MemoryError) as error:
     # What O_NOFOLLOW meets a link with; with O_DIRECTORY it is the second.
     if getattr(error, "errno", None) in (errno.ELOOP, errno.ENOTDIR):

@@ -6,7 +6,6 @@ block. Then TFDS writes the splits, which is quick, and the blocks are removed.
 """
 
 from collections.abc import Iterator
-import concurrent.futures
 import contextlib
 import fcntl
 import hashlib
@@ -16,19 +15,14 @@ import pathlib
 import re
 import shutil
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import tqdm
 
 from rotjax import errors, pictures, stopping
-from rotjax.data import cache, folder_files, folders, hashed, prepare
+from rotjax.data import folder_blocks, folder_files, folders, hashed, prepare
 from rotjax.data import split as split_lib
 
-# Files in a block: what an interruption costs at most.
-BLOCK = 256
-# Pictures decoded at a time; each may take gigabytes.
-_THREADS = min(4, os.cpu_count() or 1)
 # The list of what was left out, beside the prepared files.
 LEFT_OUT = "left_out.txt"
 # To be raised whenever the same files would become other squares or splits.
@@ -76,7 +70,9 @@ def prepared(
     )
   name = _name(options, root, found)
   place = store / "tfds"
-  blocks = _Blocks(options, root, found.files)
+  size = options.side, options.channels
+  decoded = store / "folders" / _digest(str(root), size, found.files)
+  blocks = folder_blocks.Blocks(decoded, root, found.files, size)
   folder = folders.newest(place, name)
   if folder is not None:
     return folder
@@ -89,83 +85,6 @@ def prepared(
   return folder
 
 
-class _Block(NamedTuple):
-  """Some files, decoded: what `folder_files.Square` holds of each."""
-
-  squares: list[folder_files.Square]
-
-  def arrays(self) -> dict[str, np.ndarray]:
-    pngs, digests, reasons = zip(*self.squares)
-    return {
-      "data": np.frombuffer(b"".join(pngs), np.uint8),
-      "ends": np.cumsum([len(png) for png in pngs], dtype=np.int64),
-      "digests": np.array(digests, str),
-      "reasons": np.array(reasons, str),
-    }
-
-  @classmethod
-  def of(cls, arrays: dict[str, np.ndarray] | None, count: int):
-    """The block of `arrays`, or None if they are not those of `count` files."""
-    names = ("data", "ends", "digests", "reasons")
-    if arrays is None or set(arrays) != set(names):
-      return None
-    data, ends, digests, reasons = (arrays[name] for name in names)
-    if not len(ends) == len(digests) == len(reasons) == count:
-      return None
-    starts = [0, *ends[:-1].tolist()]
-    return cls(
-      [
-        folder_files.Square(data[start:end].tobytes(), str(digest), str(reason))
-        for start, end, digest, reason in zip(
-          starts, ends.tolist(), digests, reasons
-        )
-      ]
-    )
-
-
-class _Blocks:
-  """The decoded blocks of a folder's files; decodes what is not there yet."""
-
-  def __init__(self, options, root, files):
-    self._root, self._files = root, files
-    self._size = options.side, options.channels
-    digest = _digest(str(root), self._size, files)
-    self.folder = folders.cache_root() / "folders" / digest
-
-  def __len__(self) -> int:
-    return -(-len(self._files) // BLOCK)
-
-  def files(self, number: int) -> tuple[folder_files.File, ...]:
-    """The files of a block."""
-    return self._files[number * BLOCK : (number + 1) * BLOCK]
-
-  def get(self, number: int, bar: tqdm.tqdm | None = None) -> _Block:
-    """A block, from the disk or decoded and kept."""
-    files = self.files(number)
-    path = self.folder / f"block-{number:06d}.npz"
-    block = _Block.of(cache.load(path), len(files))
-    if block is not None:
-      if bar is not None:
-        bar.update(len(files))
-      return block
-    squares = []
-    # The filters before the threads, which share them.
-    with pictures.strict():
-      pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
-      try:
-        for square in pool.map(
-          lambda file: folder_files.read(self._root, file, *self._size), files
-        ):
-          squares.append(square)
-          if bar is not None:
-            bar.update()
-      finally:
-        pool.shutdown(cancel_futures=True)
-    block = _Block(squares)
-    cache.save(path, block.arrays())
-    return block
-
-
 def _prepare(options, root, found, turned, blocks, place, name):
   """`prepared`, where it is not prepared yet."""
   digests, left_out = _decode(options, root, found, blocks)
@@ -173,11 +92,13 @@ def _prepare(options, root, found, turned, blocks, place, name):
 
   def examples(split):
     for number in range(len(blocks)):
-      first = number * BLOCK
-      if split not in splits[first : first + BLOCK]:
+      files = blocks.files(number)
+      first = number * folder_blocks.BLOCK
+      parts = splits[first : first + len(files)]
+      if split not in parts:
         continue
-      files, squares = blocks.files(number), blocks.get(number).squares
-      for file, square, part in zip(files, squares, splits[first:]):
+      squares = blocks.get(number).squares
+      for file, square, part in zip(files, squares, parts):
         if part == split:
           yield os.fsencode(file.name), square.png, file.angle_deg
 
@@ -246,7 +167,7 @@ def _decode(options, root, found, blocks):
     raise errors.UserError(
       f"{len(broken)} of the first {len(digests)} pictures (of {total}) in"
       f" data.dir = {_shown(root)} cannot be used, more than data.max_broken ="
-      f" {options.max_broken:g} of all: {_listed(left_out)}; all of them:"
+      f" {options.max_broken:g} of all: {_listed(left_out)}; listed in"
       f" {path}"
     )
   return digests, left_out

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from rotjax import data, errors, pictures, stopping
-from rotjax.data import folder_files, folder_prepare, folders, hashed
+from rotjax.data import folder_blocks, folder_files, folders, hashed
 
 
 def _fill(root, n=60, seed=0, start=0):
@@ -185,6 +185,32 @@ def test_broken_files_are_listed_and_skipped(tmp_path, caplog):
   assert len(_decoded(_folder(root))) == 60
 
 
+def test_a_file_that_may_be_read_now_is_read(helpers, tmp_path, monkeypatch):
+  root = tmp_path / "pictures"
+  _fill(root)
+  contents, shut = folder_files.contents, True
+
+  def refuse(root, name):  # the superuser, who may run the tests, reads all
+    if shut and name in ("003.bmp", "004.bmp", "005.bmp", "006.bmp"):
+      raise pictures.Unusable("Permission denied")
+    return contents(root, name)
+
+  monkeypatch.setattr(folder_files, "contents", refuse)
+  with pytest.raises(errors.UserError, match="003.bmp .Permission denied"):
+    _folder(root).load("train")
+  # The block that was kept does not keep the refusal, here ...
+  shut = False
+  names = _count_reads(monkeypatch)
+  assert len(_decoded(_folder(root))) == 60
+  assert names == ["003.bmp", "004.bmp", "005.bmp", "006.bmp"]
+  # ... nor what is prepared: other permissions are another folder.
+  helpers.forget()
+  before = _folder(root).prepare()
+  os.chmod(root / "003.bmp", 0o600)
+  helpers.forget()
+  assert _folder(root).prepare() != before
+
+
 def test_too_many_broken_files_stop(helpers, tmp_path):
   root = tmp_path / "pictures"
   _fill(root)
@@ -197,7 +223,7 @@ def test_too_many_broken_files_stop(helpers, tmp_path):
   assert "more than data.max_broken = 0.05" in message
   assert r"bad\n0.jpg (not a picture that can be read)" in message
   assert "\n" not in message
-  listed = message.rsplit(": ", 1)[1]
+  listed = message.rsplit("listed in ", 1)[1]
   with open(listed) as file:
     assert len(file.readlines()) == 6
   # The blocks are kept: accepting them costs no second decoding.
@@ -272,8 +298,8 @@ def test_an_interrupted_preparation_goes_on(helpers, tmp_path, monkeypatch):
   code = f"""
 import time
 from rotjax import data
-from rotjax.data import folder_files, folder_prepare
-folder_prepare.BLOCK = 10
+from rotjax.data import folder_files, folder_blocks
+folder_blocks.BLOCK = 10
 read = folder_files.read
 def slow(*args):
   time.sleep(.1)
@@ -297,7 +323,7 @@ data.find("folder")(dir={str(root)!r}, side=8).prepare()
   # A block that the kill, or a full disk, cut short is decoded again.
   victim = sorted(scratch.glob("*/block-*.npz"))[0]
   victim.write_bytes(victim.read_bytes()[:-100])
-  monkeypatch.setattr(folder_prepare, "BLOCK", 10)
+  monkeypatch.setattr(folder_blocks, "BLOCK", 10)
   names = _count_reads(monkeypatch)
   dataset = _folder(root)
   assert len(_decoded(dataset)) == 100
@@ -308,7 +334,7 @@ data.find("folder")(dir={str(root)!r}, side=8).prepare()
 def test_a_signal_stops_between_blocks(tmp_path, monkeypatch):
   root = tmp_path / "pictures"
   _fill(root, 30)
-  monkeypatch.setattr(folder_prepare, "BLOCK", 10)
+  monkeypatch.setattr(folder_blocks, "BLOCK", 10)
   names, read = [], folder_files.read
 
   def signalled(root, file, *size):

@@ -241,6 +241,7 @@ def test_links_pipes_and_what_is_gone_are_not_opened(tmp_path):
   os.mkfifo(inside / "pipe.png")
   (inside / "x.png").mkdir()
   link = "a symbolic link, which is not followed"
+  handles = len(os.listdir("/dev/fd"))
   for name, reason in (
     ("folder/x.png", link),
     ("file.png", link),
@@ -250,6 +251,7 @@ def test_links_pipes_and_what_is_gone_are_not_opened(tmp_path):
   ):
     square = _read(inside, name)
     assert (square.reason, square.digest) == (reason, "")
+    assert len(os.listdir("/dev/fd")) == handles
 
 
 def test_walk_finds_pictures_below_and_nothing_else(tmp_path):
