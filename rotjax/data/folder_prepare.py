@@ -15,6 +15,7 @@ import pathlib
 import re
 import shutil
 import sys
+import time
 from typing import Any
 
 import tqdm
@@ -25,6 +26,8 @@ from rotjax.data import split as split_lib
 
 # The list of what was left out, beside the prepared files.
 LEFT_OUT = "left_out.txt"
+# Where there is no terminal for a bar, a line this often.
+_TELL_SECONDS = 60
 # To be raised whenever the same files would become other squares or splits.
 _FORMAT = 1
 
@@ -150,8 +153,12 @@ def _decode(options, root, found, blocks):
     dynamic_ncols=True,
     leave=False,
   ) as bar:
+    told = time.monotonic()
     for number in range(len(blocks)):
       stopping.check()
+      if bar.disable and time.monotonic() - told > _TELL_SECONDS:
+        told = time.monotonic()
+        _log.info("%d of %d pictures", len(digests), total)
       squares = blocks.get(number, bar).squares
       for file, square in zip(blocks.files(number), squares):
         digests.append(None if square.reason else square.digest)
@@ -204,20 +211,27 @@ def _alone(folder: pathlib.Path, root: pathlib.Path) -> Iterator[None]:
   """Holds a lock in a folder, which is made; it goes with the process."""
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / "lock", "w")  # noqa: SIM115 - closed below
+    lock = open(folder / "lock", "w")
   except OSError as error:
     raise errors.UserError(
       f"cannot write to the cache folder {folder}: {pictures.reason(error)};"
       " XDG_CACHE_HOME may name another one"
     ) from None
   with lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      _log.info("waiting for another process that prepares %s", _shown(root))
-      fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError:
-      pass  # a file system without locks: then both of them work
+    told = False
+    while True:
+      try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        if not told:
+          _log.info("another process prepares %s: waiting", _shown(root))
+        told = True
+        stopping.check()
+        time.sleep(0.2)
+        continue
+      except OSError:
+        pass  # a file system without locks: then both of them work
+      break
     yield
 
 

@@ -11,7 +11,13 @@ import PIL.Image
 import pytest
 
 from rotjax import data, errors, pictures, stopping
-from rotjax.data import folder_blocks, folder_files, folders, hashed
+from rotjax.data import (
+  folder_blocks,
+  folder_files,
+  folder_prepare,
+  folders,
+  hashed,
+)
 
 
 def _fill(root, n=60, seed=0, start=0):
@@ -30,7 +36,7 @@ def _fill(root, n=60, seed=0, start=0):
 
 
 def _folder(root, **options):
-  return data.find("folder")(dir=str(root), side=8, **options)
+  return data.find("folder")(dir=str(root), **{"side": 8, **options})
 
 
 def _snapshot(root):
@@ -66,6 +72,9 @@ def test_every_picture_is_in_the_split_of_its_hash(tmp_path):
   pixels = _fill(root, 40)
   pixels.update(_fill(root / "deeper" / "still", 20, seed=1, start=40))
   (root / "notes.txt").write_text("not a picture")
+  odd = root / os.fsdecode(b"caf\xe9 \n.bmp")
+  os.rename(root / "000.bmp", odd)
+  pixels[odd.name] = pixels["000.bmp"]
   before = _snapshot(root)
   dataset = _folder(root)
   expected = {}
@@ -202,7 +211,7 @@ def test_a_file_that_may_be_read_now_is_read(helpers, tmp_path, monkeypatch):
   shut = False
   names = _count_reads(monkeypatch)
   assert len(_decoded(_folder(root))) == 60
-  assert names == ["003.bmp", "004.bmp", "005.bmp", "006.bmp"]
+  assert sorted(names) == ["003.bmp", "004.bmp", "005.bmp", "006.bmp"]
   # ... nor what is prepared: other permissions are another folder.
   helpers.forget()
   before = _folder(root).prepare()
@@ -373,11 +382,18 @@ data.find("folder")(dir={str(root)!r}, side=8).prepare()
   assert sorted(len(out.splitlines()) for out, _ in outputs) == [0, 60]
 
 
-def test_a_bar_on_a_terminal_only(tmp_path, monkeypatch, capsys):
+def test_a_bar_on_a_terminal_only(tmp_path, monkeypatch, capsys, caplog):
   root = tmp_path / "pictures"
   _fill(root)
   _folder(root).prepare()
   assert capsys.readouterr().err == ""
+  # Without one a line now and then.
+  monkeypatch.setattr(folder_blocks, "BLOCK", 20)
+  monkeypatch.setattr(folder_prepare, "_TELL_SECONDS", 0)
+  with caplog.at_level(logging.INFO, logger="rotjax"):
+    _folder(root, side=9).prepare()
+  lines = [r.message for r in caplog.records]
+  assert lines[1:4] == [f"{n} of 60 pictures" for n in (0, 20, 40)]
   monkeypatch.setattr("sys.stderr.isatty", lambda: True)
   _folder(root, channels=1).prepare()
   assert "preparing" in capsys.readouterr().err

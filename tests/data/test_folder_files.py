@@ -17,7 +17,8 @@ from rotjax.data import folder_files
 
 def _noise(*shape, seed=0, dtype=np.uint8):
   top = np.iinfo(dtype).max + 1
-  return np.random.default_rng(seed).integers(0, top, shape, dtype=dtype)
+  rng = np.random.default_rng(seed)
+  return rng.integers(0, top, shape).astype(dtype)
 
 
 def _smooth(height, width):
@@ -42,6 +43,24 @@ def _pixels(root, name, side=16, channels=3):
   with PIL.Image.open(io.BytesIO(square.png)) as picture:
     assert picture.mode == {1: "L", 3: "RGB"}[channels]
     return np.asarray(picture)
+
+
+def _png(pixels, size=None):
+  """A PNG of big-endian pixels, which may claim another size."""
+
+  def chunk(kind, data):
+    checksum = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + checksum
+
+  height, width = size or pixels.shape[:2]
+  rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+  bits = 8 * pixels.itemsize
+  return (
+    b"\x89PNG\r\n\x1a\n"
+    + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0))
+    + chunk(b"IDAT", zlib.compress(rows))
+    + chunk(b"IEND", b"")
+  )
 
 
 def _lanczos(pixels, side):
@@ -129,10 +148,21 @@ def test_every_kind_of_pixel_by_one_rule(tmp_path):
   )
   PIL.Image.fromarray(deep).save(tmp_path / "deep.png")
   PIL.Image.fromarray(deep).save(tmp_path / "deep.tif")
+  (tmp_path / "deep_colours.png").write_bytes(
+    _png(_noise(16, 16, 3, dtype=">u2"))
+  )
   few = PIL.Image.fromarray(rgb).quantize(16)
   few.save(tmp_path / "palette.png")
   PIL.Image.fromarray(rgb[..., 0]).save(tmp_path / "grey.png")
   PIL.Image.fromarray(rgb[..., 0] > 127).save(tmp_path / "bits.png")
+  frames[0].copy().save(  # Pillow leaves the encoder's options behind
+    tmp_path / "frames.jpg",  # as phones write them
+    "MPO",
+    save_all=True,
+    append_images=[frames[1].copy()],
+    quality=100,
+    subsampling=0,
+  )
   for ending in ("webp", "tiff"):
     options = {"lossless": True} if ending == "webp" else {}
     frames[0].save(
@@ -151,6 +181,7 @@ def test_every_kind_of_pixel_by_one_rule(tmp_path):
     "grey.png": rgb[..., :1],
     "bits.png": 255 * (rgb[..., :1] > 127),
     "frames.webp": np.asarray(frames[0]),  # the first
+    "deep_colours.png": _noise(16, 16, 3, dtype=">u2") / 257.0,
     "frames.tiff": np.asarray(frames[0]),
   }
   for name, pixels in wanted.items():
@@ -160,6 +191,8 @@ def test_every_kind_of_pixel_by_one_rule(tmp_path):
     np.testing.assert_allclose(
       _pixels(tmp_path, name, channels=1), grey, atol=1.51
     )
+  first = _pixels(tmp_path, "frames.jpg").astype(float)
+  assert np.abs(first - np.asarray(frames[0])).mean() < 3
 
 
 def test_a_colour_profile_is_not_carried_along(tmp_path):
@@ -171,26 +204,11 @@ def test_a_colour_profile_is_not_carried_along(tmp_path):
     assert not picture.info
 
 
-def _png_header(width, height):
-  """A PNG that claims a size and holds next to nothing."""
-
-  def chunk(kind, data):
-    checksum = struct.pack(">I", zlib.crc32(kind + data))
-    return struct.pack(">I", len(data)) + kind + data + checksum
-
-  return (
-    b"\x89PNG\r\n\x1a\n"
-    + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-    + chunk(b"IEND", b"")
-  )
-
-
 @pytest.mark.parametrize("side", [10_000, 60_000])  # warned of, refused
 def test_a_bomb_is_known_by_its_header(tmp_path, side):
   import tracemalloc
 
-  (tmp_path / "x.png").write_bytes(_png_header(side, side))
+  (tmp_path / "x.png").write_bytes(_png(_noise(4, 4, 3), (side, side)))
   tracemalloc.start()
   try:
     square = _read(tmp_path, "x.png")
