@@ -101,9 +101,16 @@ def _prepare(options, root, found, turned, blocks, place, name):
       if split not in parts:
         continue
       squares = blocks.get(number).squares
-      for file, square, part in zip(files, squares, parts):
-        if part == split:
-          yield os.fsencode(file.name), square.png, file.angle_deg
+      for file, square, part, digest in zip(
+        files, squares, parts, digests[first : first + len(files)]
+      ):
+        if part != split:
+          continue
+        # Where the block could not be kept, the file was read again.
+        if square.digest != digest:
+          name = folder_files.printable(file.name)
+          raise OSError(f"{name} changed meanwhile")
+        yield os.fsencode(file.name), square.png, file.angle_deg
 
   def build(scratch):
     import tensorflow_datasets as tfds

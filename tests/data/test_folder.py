@@ -361,6 +361,26 @@ def test_a_signal_stops_between_blocks(tmp_path, monkeypatch):
   assert sorted(names) == sorted(set(names)) and len(names) == 30
 
 
+def test_blocks_that_cannot_be_kept_are_decoded_again(tmp_path, monkeypatch):
+  root = tmp_path / "pictures"
+  _fill(root)
+  monkeypatch.setattr(folder_blocks.cache, "save", lambda *_: None)
+  assert len(_decoded(_folder(root))) == 60
+  # A file that goes in between is not silently an empty image.
+  read, seen = folder_files.read, []
+
+  def vanishing(root, file, *size):
+    seen.append(file.name)
+    if len(seen) > 60 and file.name == "007.bmp":
+      return folder_files.Square(b"", "", "No such file or directory")
+    return read(root, file, *size)
+
+  monkeypatch.setattr(folder_files, "read", vanishing)
+  with pytest.raises(errors.UserError, match="007.bmp changed meanwhile") as e:
+    _folder(root, side=9).prepare()
+  assert "\n" not in str(e.value)
+
+
 def test_several_processes_prepare_it_once(helpers, tmp_path):
   root = tmp_path / "pictures"
   _fill(root)
