@@ -193,22 +193,32 @@ FLAGSHIP_VARIANTS = {
   },
 }
 
+# Does it run at all?
+SMOKE = {
+  "num_steps": 20,
+  "batch_size": 16,
+  "eval.num_angles": 4,
+  "eval.warp": "own",
+  "eval.every_steps": 10,
+  "checkpoint.every_steps": 10,
+  "log.every_steps": 5,
+}
+
 # What `config.py:variant` may say, besides a file's own variants.
 VARIANTS = {
   "mnist": {"data.name": "mnist", "data.classes": (3,)},
   "all_digits": {"data.classes": ()},
-  # Does it run at all? On data that needs no network.
-  "smoke": {
-    "data.name": "mnist_5k",
-    "num_train_images": 100,
-    "num_steps": 20,
-    "batch_size": 16,
-    "eval.num_angles": 4,
-    "eval.warp": "own",
-    "eval.every_steps": 10,
-    "checkpoint.every_steps": 10,
-    "log.every_steps": 5,
+  # On data that needs no network.
+  "smoke": {"data.name": "mnist_5k", "num_train_images": 100, **SMOKE},
+  # Other questions than the full circle: nearly upright pages, hand-held
+  # cameras, sensors turned by quarters, and what looks the same upside down.
+  "deskew": {"angles.range_deg": (-10.0, 10.0)},
+  "tilt": {"angles.range_deg": (-45.0, 45.0)},
+  "quarters": {
+    "angles.distribution": "values",
+    "angles.values_deg": (0.0, 90.0, 180.0, 270.0),
   },
+  "lines": {"angles.period_deg": 180.0},
 }
 
 

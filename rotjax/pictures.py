@@ -5,12 +5,14 @@ says; what is transparent shows white; 16 bits are scaled by their full range;
 grey is the luma of ITU-R 601, as in the datasets.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+import contextlib
 import dataclasses
+import math
 import os
 import pathlib
 import stat
-from typing import Any
+from typing import Any, BinaryIO
 import warnings
 
 import numpy as np
@@ -105,10 +107,7 @@ def _endings() -> set[str]:
 
 
 def read(path: str | os.PathLike) -> PIL.Image.Image:
-  """A picture as a person sees it.
-
-  Returns:
-    The first frame, in the file's own mode, its EXIF orientation applied.
+  """A picture as a person sees it; see `decode`.
 
   Raises:
     Unusable: no such file, not a picture, damaged, or with more pixels than
@@ -117,19 +116,50 @@ def read(path: str | os.PathLike) -> PIL.Image.Image:
   try:
     if not stat.S_ISREG(os.stat(path).st_mode):
       raise Unusable("not a file")
-    with warnings.catch_warnings():
-      warnings.simplefilter("ignore")  # of odd metadata
-      warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-      # A stream, not a name: Pillow maps a named TIFF into memory and then
-      # scrambles one that its orientation turns by 90 degrees.
-      with (
-        open(path, "rb") as stream,
-        PIL.Image.open(stream, formats=formats()) as file,
-      ):
-        file.load()
-        return PIL.ImageOps.exif_transpose(file)
-  except Unusable:
-    raise
+    with strict(), open(path, "rb") as stream:
+      return decode(stream, formats())
+  except OSError as error:
+    raise Unusable(reason(error)) from None
+
+
+@contextlib.contextmanager
+def strict() -> Iterator[None]:
+  """Inside, odd metadata warn nobody and a decompression bomb is an error.
+
+  Warning filters belong to all threads: enter it before they start.
+  """
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+    yield
+
+
+def decode(
+  stream: BinaryIO, names: Sequence[str], least: int | None = None
+) -> PIL.Image.Image:
+  """A picture as a person sees it; to be called inside `strict`.
+
+  Args:
+    stream: its file. A stream, not a name: Pillow maps a named TIFF into
+      memory and then scrambles one that its orientation turns by 90 degrees.
+    names: Pillow's names of the formats that it may have.
+    least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as its
+      short side keeps so many pixels; None decodes all of it.
+
+  Returns:
+    The first frame, in the file's own mode, its EXIF orientation applied.
+
+  Raises:
+    Unusable: not a picture, damaged, or, as its header says, with more pixels
+      than Pillow's limit.
+  """
+  try:
+    with PIL.Image.open(stream, formats=names) as file:
+      if least is not None and least < min(file.size):
+        scale = least / min(file.size)
+        file.draft(None, tuple(math.ceil(scale * x) for x in file.size))
+      file.load()
+      return PIL.ImageOps.exif_transpose(file)
   except PIL.UnidentifiedImageError:
     raise Unusable("not a picture that can be read") from None
   except (

@@ -66,6 +66,15 @@ def limit_minutes(minutes: float) -> None:
   _deadline = time.monotonic() + 60 * minutes
 
 
+def check() -> None:
+  """Raises Stopped once a signal has come in the context that is open, if any.
+
+  For long work that is not handed the flag.
+  """
+  if _active is not None:
+    _active.check()
+
+
 @contextlib.contextmanager
 def on_signals() -> Iterator[Flag]:
   """A flag that SIGINT, SIGTERM and SIGUSR1 set while the context is open.

@@ -136,7 +136,7 @@ def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
   view, angles = experiment.view, experiment.angles
   return {
     "data": experiment.dataset.protocol,
-    "classes": list(experiment.config.data.classes) or "all",
+    "classes": list(experiment.config.data.get("classes", ())) or "all",
     "test_images": len(p.example),
     "angles_per_image": p.angle_deg.shape[1],
     "angles": angles.distribution,

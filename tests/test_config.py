@@ -3,6 +3,7 @@
 import pathlib
 
 import jax
+import PIL.Image
 import pytest
 
 from rotjax import config as config_lib
@@ -156,13 +157,57 @@ def test_resolve_leaves_its_argument_alone():
   assert base == config_lib.base()
 
 
+def _pictures(folder):
+  """A folder of small pictures, as BMP: their hashes are always the same."""
+  folder.mkdir()
+  for i in range(60):
+    picture = PIL.Image.new("RGB", (4, 5), (4 * i, 0, 0))
+    picture.save(folder / f"{i}.bmp")
+  return str(folder)
+
+
+@pytest.mark.parametrize("name", ["folder", "photos"])
+@pytest.mark.parametrize(
+  ("variant", "expected"),
+  [
+    ("", {}),
+    ("deskew", {"angles.range_deg": (-10.0, 10.0)}),
+    ("tilt", {"angles.range_deg": (-45.0, 45.0)}),
+    ("quarters", {"angles.values_deg": (0.0, 90.0, 180.0, 270.0)}),
+    ("lines", {"angles.period_deg": 180.0}),
+    ("smoke", {"num_steps": 20}),
+    ("smoke,tilt", {"num_steps": 20, "angles.range_deg": (-45.0, 45.0)}),
+  ],
+)
+def test_ones_own_pictures_in_any_range(name, variant, expected):
+  config = config_files.load(f"{name}:{variant}")
+  validation.check(config)
+  assert config.data.name == "folder"
+  flat = config_lib.flatten(config)
+  assert {key: flat[key] for key in expected} == expected
+  # Every turned square covers the view, its corners too.
+  assert config.data.side >= 2**0.5 * config.view.size
+
+
+def test_photos_at_224_px():
+  config = config_files.load("photos:224")
+  validation.check(config)
+  assert config.data.side >= 2**0.5 * config.view.size == 2**0.5 * 224
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-def test_every_shipped_config_validates_and_traces_a_step(path):
+def test_every_shipped_config_validates_and_traces_a_step(
+  path, tmp_path, monkeypatch
+):
   from rotjax import train
 
   config = config_files.load(str(path))
   # Its data may not be on this machine; the step is the same.
-  config = config_lib.resolve(config, {"data.name": "mnist_5k"})
+  if config.data.name == "folder":
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    config.data.dir = _pictures(tmp_path / "pictures")
+  else:
+    config = config_lib.resolve(config, {"data.name": "mnist_5k"})
   validation.check(config)
   experiment = train.Experiment.from_config(config)
   state = jax.eval_shape(lambda: experiment.init_state(0))

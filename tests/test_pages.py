@@ -89,6 +89,8 @@ def test_commands_shown_are_understood(module, argv, monkeypatch):
 
   monkeypatch.setattr(cli._Parser, "parse_args", stop)
   command = importlib.import_module(module)
+  if hasattr(command, "__path__"):  # a package
+    command = importlib.import_module(f"{module}.__main__")
   with pytest.raises(_Parsed):
     command.main(argv)
   if "--config" in argv:

@@ -16,7 +16,7 @@ A new one is a class in a file of this folder and a line in DATASETS.
 from collections.abc import Callable
 import functools
 
-from rotjax.data import mnist, mnist_5k, prepared
+from rotjax.data import folder, mnist, mnist_5k, prepared, turned
 from rotjax.data.split import SPLITS, Split
 from rotjax.data.streamed import Streamed
 
@@ -24,6 +24,8 @@ DATASETS = {
   "mnist_5k": mnist_5k.Mnist5k,
   "mnist": mnist.Mnist,
   "fashion_mnist": mnist.FashionMnist,
+  "folder": folder.Folder,
+  "csv": turned.Csv,
 }
 
 __all__ = ["DATASETS", "SPLITS", "Split", "Streamed", "find"]

@@ -3,56 +3,91 @@
 import argparse
 from collections.abc import Sequence
 import sys
+from typing import Any
 
-from rotjax import data, errors
+from rotjax import cli, data, errors
 
-_EXAMPLES = """examples:
+_EXAMPLES = """\
   python -m rotjax.data prepare mnist_5k
   python -m rotjax.data prepare mnist --dir /data/tfds
+  python -m rotjax.data prepare --config configs/folder.py \\
+      --config.data.dir=/data/photos
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command; returns its exit status: 0, or 2 for wrong input."""
-  parser = argparse.ArgumentParser(
-    prog="python -m rotjax.data",
-    description=__doc__,
-    epilog=_EXAMPLES,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = cli.parser("rotjax.data", __doc__, _EXAMPLES)
   commands = parser.add_subparsers(metavar="COMMAND", required=True)
   prepare = commands.add_parser(
     "prepare",
     help="prepare a dataset from its original files or the network",
     description=(
-      "Prepares a dataset from its original files or the network. Other"
-      " TFDS datasets are prepared by TFDS itself, where TensorFlow is"
-      " installed: tfds build NAME --file_format=array_record"
+      "Prepares a dataset from its original files or the network: one by its"
+      " name, with its default options, or that of a config. What was"
+      " interrupted goes on where it was. Other TFDS datasets are prepared by"
+      " TFDS itself, where TensorFlow is installed: tfds build NAME"
+      " --file_format=array_record"
     ),
-    epilog=_EXAMPLES,
+    epilog=parser.epilog,
     formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
   )
-  prepare.add_argument("name", metavar="NAME", help=", ".join(data.DATASETS))
+  prepare.add_argument(
+    "name", metavar="NAME", nargs="?", help=", ".join(data.DATASETS)
+  )
   prepare.add_argument(
     "--dir",
     default="",
     metavar="D",
     help=(
       "TFDS data directory, or, for mnist and fashion_mnist, a folder with"
-      " the original .gz files; default as for data.dir in a config"
+      " the original .gz files, or, for folder and csv, the pictures; default"
+      " as for data.dir in a config"
     ),
   )
-  args = parser.parse_args(argv)
+  prepare.add_argument(
+    "--config",
+    metavar="F",
+    help="the dataset of a config, with its --config.data.... overrides",
+  )
   try:
-    if args.name not in data.DATASETS:
-      raise errors.unknown("dataset", args.name, data.DATASETS)
-    folder = data.DATASETS[args.name](dir=args.dir).prepare()
+    rest, overrides = cli.split_overrides(
+      sys.argv[1:] if argv is None else argv
+    )
+    args = parser.parse_args(rest)
+    dataset = _dataset(args, overrides)
+    folder = dataset.prepare()
   except errors.UserError as error:
     print(error, file=sys.stderr)
     return 2
-  print(f"{args.name} is ready in {folder}")
+  print(f"{dataset.name} is ready in {folder}")
   return 0
 
 
+def _dataset(args: argparse.Namespace, overrides: dict[str, str]) -> Any:
+  """The dataset that the arguments name."""
+  if (args.name is None) == (args.config is None):
+    raise errors.UserError("name either a dataset or a --config FILE")
+  if args.config is None:
+    if overrides:
+      raise errors.UserError(
+        f"--config.{next(iter(overrides))} needs a --config FILE"
+      )
+    name, options = args.name, {"name": args.name, "dir": args.dir}
+  else:
+    if args.dir:
+      raise errors.UserError(
+        "--dir does not go with --config: use --config.data.dir"
+      )
+    options = cli.load_config(args.config, overrides).data
+    name = options.name
+  if name not in data.DATASETS:
+    raise errors.unknown("dataset", name, data.DATASETS)
+  from rotjax import config as config_lib
+
+  return config_lib.build("data", options)
+
+
 if __name__ == "__main__":
-  sys.exit(main())
+  cli.run(main)

@@ -30,7 +30,10 @@ def target(root: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def publish(
-  root: pathlib.Path, name: str, build: Callable[[pathlib.Path], None]
+  root: pathlib.Path,
+  name: str,
+  build: Callable[[pathlib.Path], None],
+  remedy: str = "data.dir may name another folder",
 ) -> pathlib.Path:
   """Prepares a dataset so that readers see all of it or nothing.
 
@@ -41,6 +44,7 @@ def publish(
     root: the TFDS data directory; made if it is not there.
     name: the dataset.
     build: prepares it in the data directory that it is given.
+    remedy: what to do where `root` cannot be written.
 
   Returns:
     The folder of the prepared version.
@@ -69,8 +73,7 @@ def publish(
     return folder
   except OSError as error:
     raise errors.UserError(
-      f"cannot prepare {name} in {root}: {error}; data.dir may name another"
-      " folder"
+      f"cannot prepare {name} in {root}: {error}; {remedy}"
     ) from error
   finally:
     if scratch is not None:

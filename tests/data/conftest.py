@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 from rotjax import data
-from rotjax.data import mnist, read, records
+from rotjax.data import folder, mnist, read, records
 
 REPO = pathlib.Path(data.__file__).parents[2]
 
@@ -30,6 +30,7 @@ def isolated(tmp_path, monkeypatch):
 
 def forget():
   """Empties what the process remembers, as a new process would."""
+  folder._prepared.cache_clear()
   read._load.cache_clear()
   read._images.cache_clear()
   read._index.cache_clear()

@@ -1,0 +1,34 @@
+r"""Your own upright pictures: a von Mises density over the angle, at 64 px.
+
+python -m rotjax.main --config configs/folder.py --config.data.dir=PATH
+python -m rotjax.main --config configs/folder.py:deskew --config.data.dir=PATH
+
+Grey, for a few CPU cores. Besides the full circle: `deskew` (within 10 degrees
+of upright), `tilt` (within 45), `quarters` (0, 90, 180, 270) and `lines` (known
+modulo 180); `smoke` runs everything once. docs/own-images.md says how pictures
+are read.
+
+Expected: what your pictures allow; without having learnt anything the error is
+90 degrees on the full circle, and it stands beside every result.
+"""
+
+from rotjax import config
+
+
+def get_config(variant: str = ""):
+  return config.make(
+    variant,
+    {
+      "data.name": "folder",
+      "data.channels": 1,
+      "view.size": 64,
+      # The disc never sees the border of a prepared square.
+      "view.crop": "circle",
+      "model.widths": (24, 48, 96, 128),
+      "model.kernels": (3, 3, 3, 3),
+      "batch_size": 64,
+      "num_steps": 4000,
+      "eval.every_steps": 1000,
+    },
+    {"smoke": config.SMOKE},
+  )

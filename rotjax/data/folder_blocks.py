@@ -1,0 +1,112 @@
+"""Picture files decoded in blocks, each kept on disk as soon as it is whole."""
+
+import concurrent.futures
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+import tqdm
+
+from rotjax import pictures
+from rotjax.data import cache, folder_files
+
+# Files in a block: what an interruption costs at most.
+BLOCK = 256
+# Pictures decoded at a time; each may take gigabytes.
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+class Block(NamedTuple):
+  """Some files, decoded: what `folder_files.Square` holds of each."""
+
+  squares: list[folder_files.Square]
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """What is kept on disk."""
+    pngs, digests, reasons = zip(*self.squares)
+    return {
+      "data": np.frombuffer(b"".join(pngs), np.uint8),
+      "ends": np.cumsum([len(png) for png in pngs], dtype=np.int64),
+      "digests": np.array(digests, str),
+      "reasons": np.array(reasons, str),
+    }
+
+  @classmethod
+  def of(
+    cls, arrays: dict[str, np.ndarray] | None, count: int
+  ) -> "Block | None":
+    """The block of `arrays`, or None if they are not those of `count` files."""
+    names = ("data", "ends", "digests", "reasons")
+    if arrays is None or set(arrays) != set(names):
+      return None
+    data, ends, digests, reasons = (arrays[name] for name in names)
+    if not len(ends) == len(digests) == len(reasons) == count:
+      return None
+    starts = [0, *ends[:-1].tolist()]
+    return cls(
+      [
+        folder_files.Square(data[start:end].tobytes(), str(digest), str(reason))
+        for start, end, digest, reason in zip(
+          starts, ends.tolist(), digests, reasons
+        )
+      ]
+    )
+
+
+class Blocks:
+  """The decoded blocks of a folder's files; decodes what is not there yet."""
+
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    root: pathlib.Path,
+    files: tuple[folder_files.File, ...],
+    size: tuple[int, int],
+  ):
+    """Args: where blocks are kept, the pictures, side and channels."""
+    self.folder, self._root, self._files = folder, root, files
+    self._size = size
+
+  def __len__(self) -> int:
+    return -(-len(self._files) // BLOCK)
+
+  def files(self, number: int) -> tuple[folder_files.File, ...]:
+    """The files of a block."""
+    return self._files[number * BLOCK : (number + 1) * BLOCK]
+
+  def get(self, number: int, bar: tqdm.tqdm | None = None) -> Block:
+    """A block, from the disk or decoded and kept."""
+    files = self.files(number)
+    path = self.folder / f"block-{number:06d}.npz"
+    kept = Block.of(cache.load(path), len(files))
+    squares = kept.squares if kept else [None] * len(files)
+    # What could not even be read may have been a matter of the moment.
+    missing = [
+      i for i, square in enumerate(squares) if not (square and square.digest)
+    ]
+    if bar is not None:
+      bar.update(len(files) - len(missing))
+    found = self._decode([files[i] for i in missing], bar)
+    block = Block(list(squares))
+    for i, square in zip(missing, found):
+      block.squares[i] = square
+    if block != kept:
+      cache.save(path, block.arrays())
+    return block
+
+  def _decode(self, files, bar) -> list[folder_files.Square]:
+    squares = []
+    # The filters before the threads, which share them.
+    with pictures.strict():
+      pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
+      try:
+        for square in pool.map(
+          lambda file: folder_files.read(self._root, file, *self._size), files
+        ):
+          squares.append(square)
+          if bar is not None:
+            bar.update()
+      finally:
+        pool.shutdown(cancel_futures=True)
+    return squares
