@@ -219,6 +219,8 @@ VARIANTS = {
     "angles.values_deg": (0.0, 90.0, 180.0, 270.0),
   },
   "lines": {"angles.period_deg": 180.0},
+  # Pictures that are turned already, not turned any further.
+  "as_found": {"angles.distribution": "values", "angles.values_deg": (0.0,)},
 }
 
 

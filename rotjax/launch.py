@@ -176,7 +176,7 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
   Raises:
     UserError: no such run, or one of another experiment.
   """
-  from rotjax import train as train_lib
+  from rotjax import final
 
   into = processes.on_main(lambda: _evaluated_into(config, workdir))
   folders = _seed_folders(config, workdir)
@@ -185,9 +185,9 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
     for seed, folder in folders.items():
       single = _single(config, seed)
       if into:
-        train_lib.evaluate_elsewhere(single, seed, folder, results[seed])
+        final.evaluate_elsewhere(single, seed, folder, results[seed])
       else:
-        train_lib.evaluate_best(single, seed, folder)
+        final.evaluate_best(single, seed, folder)
   except stopping.Stopped as stopped:
     return _stopped(str(stopped))
   _show(config, workdir / into, results)

@@ -224,17 +224,23 @@ def together(work: Callable[[], T]) -> T:
   Raises:
     UserError: of this process.
     ToldElsewhereError: of another one.
+    stopping.Stopped: a signal came to any of them.
   """
   if count() == 1:
     return work()
+  from rotjax import stopping
+
   found, error = None, None
   try:
     found = work()
-  except errors.UserError as mistake:
+  except (errors.UserError, stopping.Stopped) as mistake:
     error = mistake
+  stopped = any_of(isinstance(error, stopping.Stopped))
   others = _texts(str(error) if error else "")
   if error:
     raise error
+  if stopped:
+    raise stopping.Stopped("a signal to another process")
   if any(others):
     raise errors.ToldElsewhereError(next(filter(None, others)))
   return found

@@ -69,10 +69,10 @@ def limit_minutes(minutes: float) -> None:
 def check() -> None:
   """Raises Stopped once a signal has come in the context that is open, if any.
 
-  For long work that is not handed the flag.
+  For long work that is not handed the flag; other processes are not asked.
   """
-  if _active is not None:
-    _active.check()
+  if _active is not None and _active.up:
+    _active.stop()
 
 
 @contextlib.contextmanager

@@ -199,7 +199,7 @@ def test_photos_at_224_px():
 def test_every_shipped_config_validates_and_traces_a_step(
   path, tmp_path, monkeypatch
 ):
-  from rotjax import train
+  from rotjax import experiment as experiment_lib
 
   config = config_files.load(str(path))
   # Its data may not be on this machine; the step is the same.
@@ -209,7 +209,7 @@ def test_every_shipped_config_validates_and_traces_a_step(
   else:
     config = config_lib.resolve(config, {"data.name": "mnist_5k"})
   validation.check(config)
-  experiment = train.Experiment.from_config(config)
+  experiment = experiment_lib.Experiment.from_config(config)
   state = jax.eval_shape(lambda: experiment.init_state(0))
   images = experiment.dataset.load("train").images[:4]
   batch = {

@@ -11,8 +11,7 @@ import pytest
 import scipy.stats
 
 from rotjax import config as config_lib
-from rotjax import errors, launch, run_folder, stopping, validation
-from rotjax import train as train_lib
+from rotjax import errors, evaluate, launch, run_folder, stopping, validation
 from rotjax.data import batches, mnist_5k, read, records
 
 TINY = {
@@ -231,13 +230,13 @@ def test_a_run_stopped_inside_the_evaluation_owes_it_after_resuming(
   finished, tmp_path, monkeypatch
 ):
   with monkeypatch.context() as patched:
-    real = train_lib.evaluate.Evaluator.__call__
+    real = evaluate.Evaluator.__call__
 
     def call(self, *args, **kwargs):
       signal.raise_signal(signal.SIGTERM)
       return real(self, *args, **kwargs)
 
-    patched.setattr(train_lib.evaluate.Evaluator, "__call__", call)
+    patched.setattr(evaluate.Evaluator, "__call__", call)
     assert launch.train(_config(), tmp_path / "run") == stopping.EXIT_STATUS
   assert launch.train(_config(), tmp_path / "run") == 0
   assert _records(tmp_path / "run") == _records(finished)

@@ -83,9 +83,9 @@ def test_another_circle_or_network_is_refused(finished):
 def _first_params(folder):
   """Parameters after one step of almost no length."""
   config = config_files.read(folder / "config.json")
-  from rotjax import train
+  from rotjax import experiment
 
-  fresh = train.Experiment.from_config(config).init_state(config.seed)
+  fresh = experiment.Experiment.from_config(config).init_state(config.seed)
   found = checkpoint.Checkpoints(folder / "checkpoints", 1, read_only=True)
   state = found.restore("latest", fresh).state
   found.close()

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from rotjax import config as config_lib
-from rotjax import executors, train
+from rotjax import executors
+from rotjax import experiment as experiment_lib
 from rotjax.data import batches
 
 BATCH = 16
@@ -29,7 +30,7 @@ BATCH_NORM_AND_DROPOUT = {
 
 def experiment(overrides):
   """The experiment of a config with these overrides."""
-  return train.Experiment.from_config(
+  return experiment_lib.Experiment.from_config(
     config_lib.resolve(config_lib.base(), overrides)
   )
 

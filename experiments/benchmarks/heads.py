@@ -16,7 +16,7 @@ import numpy as np
 
 from rotjax import config as config_lib
 from rotjax import config_files, executors, heads
-from rotjax import train as train_lib
+from rotjax import experiment as experiment_lib
 from rotjax.data import batches
 
 # Beside every head as it is by default.
@@ -28,7 +28,7 @@ EXTRA = {
 
 def stepper(config):
   """A call that trains for as many steps as one is logged of."""
-  experiment = train_lib.Experiment.from_config(config)
+  experiment = experiment_lib.Experiment.from_config(config)
   executor = executors.build(
     "jit", experiment.make_step, config.batch_size, num_seeds=1
   )

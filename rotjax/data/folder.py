@@ -43,7 +43,8 @@ class Folder:
     group: what shares a split besides exact copies: "none"; "folder", all in
       the same folder; "prefix", all in the same folder whose names differ only
       in digits and separators at the end, as the frames of a burst do.
-    test_share: of the groups, about so many are the test set.
+    test_share: of the groups, about so many are the test set; 1 for pictures
+      that are only to be scored on.
     validation_share: likewise.
     max_broken: the share of files that may be unusable; beyond it preparing
       stops. Up to it they are listed beside the prepared files.
@@ -77,10 +78,11 @@ class Folder:
     if self.group not in hashed.GROUPS:
       raise errors.unknown("data.group", self.group, hashed.GROUPS)
     shares = self.test_share, self.validation_share
-    if min(shares) <= 0 or sum(shares) >= 1:
+    if shares[0] != 1 and (min(shares) <= 0 or sum(shares) >= 1):
       raise errors.UserError(
         f"data.test_share = {shares[0]} and data.validation_share ="
-        f" {shares[1]} must be positive and leave something to train on"
+        f" {shares[1]} must be positive and leave something to train on; or"
+        " data.test_share = 1, only to be scored on"
       )
     if not 0 <= self.max_broken < 1:
       raise errors.UserError(
@@ -95,6 +97,12 @@ class Folder:
       "folder": "each file's folder",
       "prefix": "each file's folder and the start of its name",
     }[self.group]
+    if self.test_share == 1:
+      return (
+        f"{self.name}: all pictures of"
+        f" {folder_files.printable(pathlib.Path(self.dir).name)}, central"
+        f" squares at {self.side} px."
+      )
     return (
       f"{self.name}: the pictures of"
       f" {folder_files.printable(pathlib.Path(self.dir).name)}, central squares"

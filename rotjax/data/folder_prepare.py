@@ -120,7 +120,7 @@ def _prepare(options, root, found, turned, blocks, place, name):
     with prepare.quiet():
       builder = folder_builder.Squares(
         dataset=options.name,
-        splits=split_lib.SPLITS,
+        splits=[s for s in split_lib.SPLITS if s in splits],
         shape=(options.side, options.side, options.channels),
         examples=examples,
         turned=turned,
@@ -134,7 +134,9 @@ def _prepare(options, root, found, turned, blocks, place, name):
   folder = prepare.publish(
     place, name, build, "XDG_CACHE_HOME may name another cache folder"
   )
-  counts = ", ".join(f"{splits.count(s)} {s}" for s in split_lib.SPLITS)
+  counts = ", ".join(
+    f"{splits.count(s)} {s}" for s in split_lib.SPLITS if s in splits
+  )
   _log.info("prepared %s: %s", _shown(root), counts)
   if left_out:
     _log.warning(
@@ -197,7 +199,8 @@ def _splits(options, root, files, digests) -> list[str]:
   parts = hashed.assign(
     groups, known, options.test_share, options.validation_share
   )
-  for split in split_lib.SPLITS:
+  wanted = ("test",) if options.test_share == 1 else split_lib.SPLITS
+  for split in wanted:
     if split not in parts:
       raise errors.UserError(
         f"no {split} image: {len(usable)} pictures (groups:"

@@ -130,7 +130,7 @@ def part(name: str, prepared: Iterable[str], split: str) -> tuple[str, str]:
   """
   prepared = tuple(prepared)
   test = next((n for n in ("test", "validation") if n in prepared), None)
-  if test is None or "train" not in prepared:
+  if test is None or ("train" not in prepared and split != "test"):
     raise errors.UserError(
       "a dataset needs a train split and a test or a validation split:"
       f" {name} has {', '.join(prepared) or 'none'}"
