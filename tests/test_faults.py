@@ -199,6 +199,21 @@ def test_who_misses_the_moment_says_so(run):
     faults.FAULTS["SIGKILL"](run, np.random.default_rng(0))
 
 
+def test_a_run_that_hangs_is_ended(tmp_path, monkeypatch):
+  import runs
+
+  class Hanging(runs.Run):
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+  monkeypatch.setattr(runs, "_LIMIT_SECONDS", 0.2)
+  run = Hanging(tmp_path / "run", 0.1)
+  run.start()
+  with pytest.raises(TimeoutError):
+    run.wait_until(lambda: False)
+  assert run.wait() == runs.Ended(None, "")
+  assert run._process.returncode == -signal.SIGKILL
+
+
 def test_a_full_disk_is_full(tmp_path):
   import faults
 
@@ -299,6 +314,7 @@ def test_what_is_not_as_documented_is_a_problem():
 
   assert problems() == []
   assert "status 0 after the fault" in problems(status=0)[0]
+  assert problems(status=None) == ["hangs after the fault"]
   assert "statuses [2]" in problems(resumed=2)[0]
   assert "does not say 'disk'" in problems(says="disk")[0]
   assert problems(stderr="Traceback (most") == ["a traceback on stderr"]

@@ -14,6 +14,8 @@ import json
 import pathlib
 import re
 import shutil
+import signal
+import sys
 import time
 from typing import Any
 
@@ -108,7 +110,9 @@ def problems(
   found = []
   for hit in hits:
     status, stderr = hit.ended.status, hit.ended.stderr
-    if status not in hit.expected:
+    if status is None:
+      found.append("hangs after the fault")
+    elif status not in hit.expected:
       found.append(f"status {status} after the fault, not {hit.expected}")
     if hit.says not in stderr:
       found.append(f"stderr does not say {hit.says!r}: {stderr[-300:]!r}")
@@ -149,6 +153,7 @@ def one(
   reference = folder.parent / "reference"
   for draw in range(_DRAWS):
     run = runs.Run(folder / f"draw-{draw}", usual_seconds)
+    faults.unmount(run.folder)  # of a campaign that was killed
     shutil.rmtree(folder, ignore_errors=True)
     try:
       hits = _inject(kind, run, rng)
@@ -212,7 +217,8 @@ def _write(out: pathlib.Path, outcomes: list[dict], seed: int) -> None:
     "# Faults and what came of them\n\n"
     f"`python experiments/faults/campaign.py --num {len(outcomes)} --seed"
     f" {seed}`: {good} of {len(outcomes)} {_GOOD}, bit for bit. Status: of the"
-    " process that was hit, minus the signal's number where one killed it.\n\n"
+    " process that was hit, minus the signal's number where one killed it,"
+    " None where it hung.\n\n"
   )
   (out / "faults.md").write_text(text + table(outcomes) + "\n")
 
@@ -236,6 +242,8 @@ def main(argv: Sequence[str]) -> int:
   )
   p.add_argument("--out", type=pathlib.Path, help="folder for the table")
   args = p.parse_args(argv)
+  # So that a campaign that is told to stop ends its run, unmounts its disk.
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
   kinds = (
     SMOKE if args.smoke else [KINDS[i % len(KINDS)] for i in range(args.num)]
   )
