@@ -20,27 +20,31 @@ from rotjax import errors
 
 _log = logging.getLogger("rotjax")
 
+# What fails in orbax's threads is raised by the next wait; its log would say it
+# hundreds of lines long.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+
 
 class DamagedError(Exception):
   """A checkpoint that cannot be read, or not as it was written."""
 
 
-def _ignore_late_reads() -> None:
-  """Silences the reads that a failed restore leaves behind.
+def _ignore_late_reports() -> None:
+  """Silences the reads and writes that a failed call leaves behind.
 
-  Orbax reads all arrays at once on an event loop and closes it at the first
-  failure; the others then report to a closed loop, each with a traceback on
-  stderr, whenever they end.
+  Orbax reads or writes all arrays at once on an event loop and closes it at the
+  first failure; the others then report to a closed loop, each with a traceback
+  on stderr, whenever they end.
   """
   before = sys.unraisablehook
-  if getattr(before, "is_for_late_reads", False):
+  if getattr(before, "is_for_late_reports", False):
     return
 
   def hook(report):
     if str(report.exc_value) != "Event loop is closed":
       before(report)
 
-  hook.is_for_late_reads = True
+  hook.is_for_late_reports = True
   sys.unraisablehook = hook
 
 
@@ -98,6 +102,7 @@ class Checkpoints:
   """
 
   def __init__(self, folder: pathlib.Path, keep: int, read_only: bool = False):
+    _ignore_late_reports()
     self._read_only = read_only
     self._managers = {
       which: _manager(folder / which, number, read_only)
@@ -164,7 +169,6 @@ class Checkpoints:
     abstract = jax.tree.map(
       lambda x: np.empty(np.shape(x), np.asarray(x).dtype), target
     )
-    _ignore_late_reads()
     try:
       got = self._managers[which].restore(
         step,

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+import errno
 import logging
 import os
 import pathlib
@@ -78,32 +79,46 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
   except Exception as error:
-    if not _out_of_memory(error):
-      _leave_others()
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+      where = f" for {error.filename}" if error.filename else ""
+      message = (
+        f"no space left on the disk{where}: free some and run the same command"
+        " again, which goes on from the last good checkpoint"
+      )
+    elif _out_of_memory(error):
+      message = (
+        "out of memory: lower batch_size (training) or eval.batch_views"
+        " (evaluation), for example --config.eval.batch_views=256"
+      )
+    else:
+      if _one_of_several():
+        traceback.print_exc()
+        _leave(1)
       raise
-    _fail(
-      "out of memory: lower batch_size (training) or eval.batch_views"
-      " (evaluation), for example --config.eval.batch_views=256"
-    )
+    _fail(message, leave=_one_of_several())
 
 
-def _fail(message: str, status: int = 2) -> None:
+def _fail(message: str, status: int = 2, leave: bool = False) -> None:
   print("rotjax: " + " ".join(message.split()), file=sys.stderr)
+  if leave:
+    _leave(status)
   sys.exit(status)
 
 
-def _leave_others() -> None:
-  """Ends this process at once where it is one of several.
+def _one_of_several() -> bool:
+  # Without the module nothing was started; importing it takes a second.
+  processes = sys.modules.get("rotjax.processes")
+  return processes is not None and processes.count() > 1
+
+
+def _leave(status: int) -> None:
+  """Ends this process at once.
 
   A regular exit would wait minutes for the others, who wait for this one.
   """
-  from rotjax import processes
-
-  if processes.count() > 1:
-    traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(status)
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -19,7 +19,10 @@ import ml_collections
 from rotjax import errors
 
 # Fields that may differ when a run is resumed: they change no number.
-_INCIDENTAL = ("name", "executor", "distributed", "stream", "checkpoint", "log")
+_INCIDENTAL = (
+  *("name", "executor", "distributed", "stream", "checkpoint", "log"),
+  "data.max_resident_mb",
+)
 
 
 def _table(section: str) -> Mapping[str, type]:
@@ -351,7 +354,11 @@ def from_json(text: str) -> ml_collections.ConfigDict:
 def identity(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """The fields that decide a run's numbers: two runs are the same if equal."""
   flat = flatten(from_json(to_json(config)))
-  return {k: v for k, v in flat.items() if k.split(".")[0] not in _INCIDENTAL}
+  return {
+    k: v
+    for k, v in flat.items()
+    if k not in _INCIDENTAL and k.split(".")[0] not in _INCIDENTAL
+  }
 
 
 def digest(fields: Mapping[str, Any]) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 import json
 import pathlib
 import sys
+import time
 from typing import Protocol
 
-import tensorboardX
+from tensorboardX import event_file_writer
+from tensorboardX.proto import event_pb2, summary_pb2
 import tqdm
 
 
@@ -33,8 +35,11 @@ class Jsonl:
             kept.append(line + "\n")
         except (ValueError, KeyError):
           pass  # a line that the kill cut short
-    self._file = path.open("w", buffering=1)
-    self._file.writelines(kept)
+    # A kill or a full disk leaves all of the old rows or all that are kept.
+    new = path.with_name(path.name + ".new")
+    new.write_text("".join(kept))
+    new.replace(path)
+    self._file = path.open("a", buffering=1)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     self._file.write(json.dumps({"step": step, **scalars}) + "\n")
@@ -44,17 +49,36 @@ class Jsonl:
 
 
 class TensorBoard:
-  """TensorBoard events, without TensorFlow."""
+  """TensorBoard events, without TensorFlow.
+
+  Not by tensorboardX's SummaryWriter, whose thread dies of a full disk without
+  a word while its queue makes the run wait for ever.
+  """
 
   def __init__(self, folder: pathlib.Path, first_step: int):
-    # purge_step hides what an interrupted run logged past its checkpoint.
-    self._writer = tensorboardX.SummaryWriter(
-      str(folder), purge_step=first_step + 1 if first_step else None
+    folder.mkdir(parents=True, exist_ok=True)
+    self._writer = event_file_writer.EventsWriter(
+      str(folder / "events"), f".{first_step}"
     )
+    self._flushed = time.monotonic()
+    if first_step:
+      # Hides what an interrupted run logged past its checkpoint.
+      start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+      self._write(first_step + 1, session_log=start)
+
+  def _write(self, step, **what):
+    event = event_pb2.Event(step=step, wall_time=time.time(), **what)
+    self._writer.write_event(event)
+    if time.monotonic() - self._flushed > 30:  # it waits for the disk
+      self._writer.flush()
+      self._flushed = time.monotonic()
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    for name, value in scalars.items():
-      self._writer.add_scalar(name, value, step)
+    values = [
+      summary_pb2.Summary.Value(tag=name, simple_value=value)
+      for name, value in scalars.items()
+    ]
+    self._write(step, summary=summary_pb2.Summary(value=values))
 
   def close(self) -> None:
     self._writer.close()
