@@ -69,10 +69,14 @@ def limit_minutes(minutes: float) -> None:
 def check() -> None:
   """Raises Stopped once a signal has come in the context that is open, if any.
 
-  For long work that is not handed the flag.
+  For long work that is not handed the flag and that each process does by
+  itself. In a job of several it does nothing: they could not agree there, and
+  one that left alone would be waited for by the others.
   """
-  if _active is not None:
-    _active.check()
+  from rotjax import processes
+
+  if _active is not None and _active.up and processes.count() == 1:
+    _active.stop()
 
 
 @contextlib.contextmanager
