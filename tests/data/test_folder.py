@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from rotjax import data, errors, pictures, stopping
+from rotjax import data, errors, pictures, processes, stopping
 from rotjax.data import (
   folder_blocks,
   folder_files,
@@ -359,6 +359,17 @@ def test_a_signal_stops_between_blocks(tmp_path, monkeypatch):
   options = {"test_share": 0.2, "validation_share": 0.2}
   _folder(root, **options).load("train")
   assert sorted(names) == sorted(set(names)) and len(names) == 30
+
+
+def test_one_of_several_processes_does_not_stop_alone(tmp_path, monkeypatch):
+  _fill(tmp_path / "pictures")
+  monkeypatch.setattr(processes, "count", lambda: 2)
+  # Each prepares at its own pace: asking the others would never end.
+  monkeypatch.setattr(processes, "gather", None)
+  with stopping.on_signals() as flag:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert flag.up
+    assert len(_decoded(_folder(tmp_path / "pictures"))) == 60
 
 
 def test_blocks_that_cannot_be_kept_are_decoded_again(tmp_path, monkeypatch):
