@@ -14,7 +14,9 @@ from tests import slurm
 from tests.ablation import test_ablate
 
 _ROOT = pathlib.Path(__file__).parents[2]
-SINGLE = _ROOT / "experiments" / "cluster" / "slurm" / "single.sbatch"
+_TEMPLATES = _ROOT / "experiments" / "cluster" / "slurm"
+SINGLE = _TEMPLATES / "single.sbatch"
+SEVERAL = _TEMPLATES / "multi_node.sbatch"
 # Some seconds of training: long enough to be stopped, short enough to end.
 STEPS = 1500
 
@@ -142,3 +144,35 @@ def test_a_single_run_goes_on_after_a_stop(cluster, tmp_path, monkeypatch):
   assert (workdir / "summary.json").exists()
   text = log.read_text()
   assert text.index("stopped by SIGTERM") < text.index("resuming at step")
+
+
+def test_several_tasks_are_one_run_and_go_on_after_a_stop(
+  cluster, tmp_path, monkeypatch
+):
+  # Two tasks of one node find each other as those of several do.
+  test_ablate.write(tmp_path, 300)
+  workdir = tmp_path / "run"
+  path = f"{pathlib.Path(sys.executable).parent}:{cluster.env['PATH']}"
+  monkeypatch.setitem(cluster.env, "PATH", path)
+  log = tmp_path / "log.txt"
+  argv = ["--config", str(tmp_path / "which.py"), "--workdir", str(workdir)]
+  sbatch = ["sbatch", "--ntasks=2", f"--output={log}", str(SEVERAL)]
+  job, _ = submit(cluster, *sbatch, *argv)
+  until(lambda: metrics(workdir), 300)
+  cluster.run("scancel", "--signal=TERM", job)
+  requeued(cluster, job)
+  assert until(lambda: ended(cluster, job), 300) == "COMPLETED"
+  assert (workdir / "summary.json").exists()
+  text = log.read_text()
+  assert text.count("2 processes, 2 devices (slurm)") == 2
+  assert text.count("stopped by") == 1  # said once, by the first
+  assert text.index("stopped by") < text.index("resuming at step")
+  refused = subprocess.run(
+    ["srun", "-n2", sys.executable, "-m", "rotjax.main", *argv[:2]]
+    + ["--config.distributed=off", "--workdir", str(tmp_path / "no")],
+    env=cluster.env,
+    capture_output=True,
+    text=True,
+  )
+  assert "distributed = off, but this is one of several" in refused.stderr
+  assert not (tmp_path / "no").exists()
