@@ -32,6 +32,7 @@ SMOKE = (
   "SIGTERM in an evaluation",
   "flipped bit",
   "full disk",
+  "SIGKILL to one of two processes",
   "two in a row",
 )
 KINDS = (*faults.FAULTS, "two in a row")
@@ -45,14 +46,19 @@ _WARNING = re.compile(
 _GOOD = "as uninterrupted"
 
 
-def _reference(folder: pathlib.Path) -> float:
+def _reference(folder: pathlib.Path, count: int) -> float:
   """Makes the uninterrupted run, twice; returns the second's seconds.
 
   The first fills the compile cache. That both agree shows that the machine
   gives the same numbers twice at all.
+
+  Args:
+    folder: for them.
+    count: processes.
   """
+  folder.mkdir(parents=True, exist_ok=True)
   for name in ("first", "reference"):
-    run = runs.Run(folder / name, 0.0)
+    run = runs.Run(folder / name, 0.0, count)
     if (run.folder / "summary.json").exists():
       continue
     start = time.monotonic()
@@ -71,14 +77,19 @@ def _reference(folder: pathlib.Path) -> float:
   return json.loads((folder / "seconds.json").read_text())
 
 
+def _references(workdir: pathlib.Path, count: int) -> pathlib.Path:
+  return workdir / f"uninterrupted-{count}"
+
+
 def _inject(
   kind: str, run: runs.Run, rng: np.random.Generator
 ) -> list[faults.Hit]:
   if kind != "two in a row":
     return [faults.FAULTS[kind](run, rng)]
-  first = str(rng.choice(list(faults.FAULTS)))
+  single = [k for k in faults.FAULTS if k not in faults.PROCESSES]
+  first = str(rng.choice(single))
   # A disk that is mounted over what the first left would hide it.
-  second = str(rng.choice([k for k in faults.FAULTS if k != "full disk"]))
+  second = str(rng.choice([k for k in single if k != "full disk"]))
   hits = [faults.FAULTS[k](run, rng) for k in (first, second)]
   return [
     dataclasses.replace(hit, moment=f"{k}: {hit.moment}")
@@ -150,9 +161,10 @@ def one(
     runs.Missed: in every draw the run had ended before its moment.
   """
   rng = np.random.default_rng(seed)
-  reference = folder.parent / "reference"
+  count = faults.PROCESSES.get(kind, 1)
+  reference = _references(folder.parent, count) / "reference"
   for draw in range(_DRAWS):
-    run = runs.Run(folder / f"draw-{draw}", usual_seconds)
+    run = runs.Run(folder / f"draw-{draw}", usual_seconds, count)
     faults.unmount(run.folder)  # of a campaign that was killed
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -233,7 +245,7 @@ def main(argv: Sequence[str]) -> int:
   )
   p.add_argument("--num", type=int, default=50, help="faults in all")
   p.add_argument("--seed", type=int, default=0, help="of kinds and moments")
-  p.add_argument("--smoke", action="store_true", help="six faults")
+  p.add_argument("--smoke", action="store_true", help="seven faults")
   p.add_argument(
     "--workdir",
     type=pathlib.Path,
@@ -249,13 +261,16 @@ def main(argv: Sequence[str]) -> int:
   )
   workdir = args.workdir.absolute()
   workdir.mkdir(parents=True, exist_ok=True)
-  seconds = _reference(workdir)
-  print(f"uninterrupted: {seconds:.1f} s", flush=True)
+  seconds = {}
+  for count in sorted({faults.PROCESSES.get(kind, 1) for kind in kinds}):
+    seconds[count] = _reference(_references(workdir, count), count)
+    print(f"uninterrupted, {count}: {seconds[count]:.1f} s", flush=True)
   outcomes = []
   for i, kind in enumerate(kinds):
     file = workdir / f"{args.seed}-{i}-{kind.replace(' ', '-')}.json"
     if not file.exists():
-      outcome = _outcome(kind, (args.seed, i), file.with_suffix(""), seconds)
+      usual = seconds[faults.PROCESSES.get(kind, 1)]
+      outcome = _outcome(kind, (args.seed, i), file.with_suffix(""), usual)
       if outcome["outcome"] == _GOOD:
         file.write_text(json.dumps(outcome))
     else:

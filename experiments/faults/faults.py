@@ -250,6 +250,26 @@ def _fill(ballast: pathlib.Path, room: int) -> None:
     os.posix_fallocate(file.fileno(), 0, max(free - room, 1))
 
 
+def kill_one_of_two(run: runs.Run, rng: np.random.Generator) -> Hit:
+  """SIGKILL to one process of a job; its launcher then kills the other."""
+  _wait_for_a_step(run, rng)
+  index = int(rng.integers(run.count))
+  moment = f"process {index}, step {run.step()}"
+  run.kill_as_a_launcher(index)
+  # The other may have noticed before, and have aborted.
+  statuses = (-signal.SIGKILL, -signal.SIGABRT)
+  return Hit(moment, run.wait(), statuses)
+
+
+def tell_one_of_two(run: runs.Run, rng: np.random.Generator) -> Hit:
+  """SIGTERM to one process of a job: all have to stop at the same step."""
+  _wait_for_a_step(run, rng)
+  index = int(rng.integers(run.count))
+  moment = f"process {index}, step {run.step()}"
+  run.send(signal.SIGTERM, index)
+  return Hit(moment, run.wait(), _stopped(run))
+
+
 FAULTS: dict[str, Callable[[runs.Run, np.random.Generator], Hit]] = {
   "SIGKILL": kill,
   "SIGTERM": _told_to_stop(signal.SIGTERM),
@@ -262,4 +282,11 @@ FAULTS: dict[str, Callable[[runs.Run, np.random.Generator], Hit]] = {
   "truncated file": _damaged(truncate),
   "deleted metadata": _damaged(delete_metadata),
   "full disk": full_disk,
+  "SIGKILL to one of two processes": kill_one_of_two,
+  "SIGTERM to one of two processes": tell_one_of_two,
+}
+# Processes of the runs that a kind of fault hits; one where nothing is said.
+PROCESSES = {
+  "SIGKILL to one of two processes": 2,
+  "SIGTERM to one of two processes": 2,
 }

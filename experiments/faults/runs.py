@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,18 +55,22 @@ class Ended:
 
 
 class Run:
-  """A run folder and the process that is at work in it.
+  """A run folder and the process, or processes, at work in it.
 
   Attributes:
     folder: given as --workdir.
     usual_seconds: that a run takes here from start to end.
+    count: processes of each start; the first is the one that is watched.
     starts: how often the command was started.
   """
 
-  def __init__(self, folder: pathlib.Path, usual_seconds: float):
-    self.folder, self.usual_seconds = folder, usual_seconds
+  def __init__(
+    self, folder: pathlib.Path, usual_seconds: float, count: int = 1
+  ):
+    self.folder, self.usual_seconds, self.count = folder, usual_seconds, count
     self.starts = 0
     self._process: subprocess.Popen | None = None
+    self._others: list[subprocess.Popen] = []
     self._started_ns = 0
 
   @property
@@ -81,15 +86,29 @@ class Run:
     self.starts += 1
     self.folder.parent.mkdir(parents=True, exist_ok=True)
     self._started_ns = time.time_ns()
+    job = {}
+    if self.count > 1:
+      job = {
+        "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{_free_port()}",
+        "JAX_NUM_PROCESSES": str(self.count),
+      }
     with open(self._log(), "wb") as log:
-      self._process = subprocess.Popen(
-        self.command,
-        cwd=_ROOT,
-        env={"JAX_PLATFORMS": "cpu", **os.environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-      )
+      self._process, *self._others = [
+        subprocess.Popen(
+          self.command,
+          cwd=_ROOT,
+          env={
+            "JAX_PLATFORMS": "cpu",
+            **os.environ,
+            **job,
+            "JAX_PROCESS_ID": str(index),
+          },
+          stdin=subprocess.DEVNULL,
+          stdout=subprocess.DEVNULL,
+          stderr=subprocess.DEVNULL if index else log,
+        )
+        for index in range(self.count)
+      ]
 
   def wait(self) -> Ended:
     """Waits for the process to end, for as long as any run may take."""
@@ -98,18 +117,33 @@ class Run:
     except subprocess.TimeoutExpired:
       self.close()
       status = None
+    for other in self._others:
+      try:
+        other.wait(_LIMIT_SECONDS)
+      except subprocess.TimeoutExpired:
+        self.close()
+        status = None
     return Ended(status, self._log().read_text(errors="replace"))
 
-  def send(self, number: signal.Signals) -> None:
+  def kill_as_a_launcher(self, index: int) -> None:
+    """SIGKILL to one process, and, as srun does then, soon to the others."""
+    started = [self._process, *self._others]
+    started[index].kill()
+    started[index].wait()
+    time.sleep(0.5)
+    self.close()
+
+  def send(self, number: signal.Signals, index: int = 0) -> None:
     """Sends a signal; a frozen process receives it and goes on.
 
     Raises:
       Missed: it has ended already.
     """
-    if self._process.poll() is not None:
+    process = [self._process, *self._others][index]
+    if process.poll() is not None:
       raise Missed(f"ended before {number.name}")
-    self._process.send_signal(number)
-    self._process.send_signal(signal.SIGCONT)
+    process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
 
   def wait_until(self, condition: Callable[[], Any]) -> None:
     """Polls until the condition holds.
@@ -148,9 +182,10 @@ class Run:
 
   def close(self) -> None:
     """Ends what still runs."""
-    if self._process is not None and self._process.poll() is None:
-      self._process.kill()
-      self._process.wait()
+    for process in (self._process, *self._others):
+      if process is not None and process.poll() is None:
+        process.kill()
+        process.wait()
 
   def is_new(self, name: str) -> bool:
     """Whether the process at work has written a file of the run folder."""
@@ -199,6 +234,12 @@ class Run:
 
   def _log(self) -> pathlib.Path:
     return self.folder.with_name(f"{self.folder.name}-{self.starts}.txt")
+
+
+def _free_port() -> int:
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    return free.getsockname()[1]
 
 
 def read_rows(folder: pathlib.Path) -> list[dict[str, Any]]:
