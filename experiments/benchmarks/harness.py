@@ -2,18 +2,29 @@
 
 Candidates take turns, the order is reversed every other round, and each window
 notes how much of the machine other processes used: a contended window flatters
-whoever needs fewer threads, so medians are over the quiet ones.
+whoever needs fewer threads, so medians are over the quiet ones. A ratio is the
+median over rounds of two neighbouring windows', which drifts less than the
+ratio of two medians.
 """
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 import dataclasses
+import importlib.metadata
+import json
 import os
+import pathlib
+import subprocess
+import sys
 import time
+from typing import Any
 
 import numpy as np
 
 # Other processes may use this many cores in a window that counts.
 QUIET_CORES = 0.15
+# Fewer quiet windows than this, and all of them count.
+ENOUGH = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,18 +32,87 @@ class Timing:
   """Seconds per call of one candidate.
 
   Attributes:
-    median: over quiet windows, or over all where fewer than three were quiet.
-    low: 10th percentile of the same windows.
+    seconds: of each round's window.
+    others: cores that other processes used meanwhile.
+  """
+
+  seconds: tuple[float, ...]
+  others: tuple[float, ...]
+
+  def _percentile(self, q: float) -> float:
+    quiet = [s for s, o in zip(self.seconds, self.others) if o < QUIET_CORES]
+    return float(
+      np.percentile(quiet if len(quiet) >= ENOUGH else self.seconds, q)
+    )
+
+  @property
+  def median(self) -> float:
+    """Over quiet windows, or over all where too few were quiet."""
+    return self._percentile(50)
+
+  @property
+  def low(self) -> float:
+    """10th percentile of the same windows."""
+    return self._percentile(10)
+
+  @property
+  def high(self) -> float:
+    """90th percentile of the same windows."""
+    return self._percentile(90)
+
+  @property
+  def rounds(self) -> int:
+    """Windows there were."""
+    return len(self.seconds)
+
+  @property
+  def quiet(self) -> int:
+    """Windows in which others left the machine alone."""
+    return sum(o < QUIET_CORES for o in self.others)
+
+  def scaled(self, factor: float) -> "Timing":
+    """The timing of `factor` times the work."""
+    return Timing(tuple(factor * s for s in self.seconds), self.others)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+  """How many times as long one candidate took as another.
+
+  Attributes:
+    median: over rounds.
+    low: 10th percentile.
     high: 90th percentile.
-    quiet: how many of the windows were quiet.
-    rounds: how many there were.
   """
 
   median: float
   low: float
   high: float
-  quiet: int
-  rounds: int
+
+  def __str__(self):
+    return f"{self.median:.2f}x ({self.low:.2f}..{self.high:.2f})"
+
+
+def ratio(slow: Timing, fast: Timing) -> Ratio:
+  """Seconds of `slow` over seconds of `fast`, round by round.
+
+  Args:
+    slow: of one `interleave`.
+    fast: of the same.
+
+  Returns:
+    Over the rounds in which both windows were quiet, or over all where those
+    are too few.
+  """
+  pairs = list(zip(slow.seconds, fast.seconds))
+  quiet = [
+    pair
+    for pair, *others in zip(pairs, slow.others, fast.others)
+    if max(others) < QUIET_CORES
+  ]
+  ratios = [s / f for s, f in (quiet if len(quiet) >= ENOUGH else pairs)]
+  low, median, high = (float(p) for p in np.percentile(ratios, (10, 50, 90)))
+  return Ratio(median, low, high)
 
 
 def _busy_seconds() -> float:
@@ -81,17 +161,19 @@ def interleave(
   for r in range(rounds):
     for name in list(candidates)[:: 1 if r % 2 == 0 else -1]:
       seen[name].append(_window(candidates[name], repeats[name]))
-  result = {}
-  for name, windows in seen.items():
-    quiet = [wall for wall, others in windows if others < QUIET_CORES]
-    used = quiet if len(quiet) >= 3 else [wall for wall, _ in windows]
-    low, median, high = np.percentile(used, (10, 50, 90))
-    result[name] = Timing(median, low, high, len(quiet), rounds)
-  return result
+  return {name: Timing(*zip(*windows)) for name, windows in seen.items()}
+
+
+def cores() -> int:
+  """Cores that this process may use."""
+  try:
+    return len(os.sched_getaffinity(0))
+  except AttributeError:  # not on Linux
+    return os.cpu_count() or 1
 
 
 def machine() -> str:
-  """One line about this machine."""
+  """One line about this machine; JAX and torch use as many threads as cores."""
   model = "unknown CPU"
   try:
     with open("/proc/cpuinfo") as file:
@@ -101,19 +183,107 @@ def machine() -> str:
       )
   except OSError:
     pass
-  return f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}"
+  load = os.getloadavg()[0]
+  return f"{model}, {cores()} cores and threads, load {load:.2f} at the end"
 
 
-def table(rows: dict[str, Timing], items: int, ours: str) -> str:
-  """Markdown: items/s and the ratio of `ours` to each candidate."""
+def versions(*names: str) -> str:
+  """Installed versions of distributions, those that are there."""
+  found = []
+  for name in names:
+    try:
+      found.append(f"{name} {importlib.metadata.version(name)}")
+    except importlib.metadata.PackageNotFoundError:
+      pass
+  return ", ".join(found)
+
+
+def contended(rows: dict[str, Timing]) -> str:
+  """A warning where other processes ran in most windows; else ""."""
+  quiet = sum(t.quiet for t in rows.values())
+  total = sum(t.rounds for t in rows.values())
+  if 2 * quiet >= total:
+    return ""
+  return (
+    f"**Other processes used the machine in {total - quiet} of {total} windows:"
+    " these figures are not to be quoted.**"
+  )
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+  """A Markdown table."""
+  lines = [header, ["---"] * len(header), *rows]
+  return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def table(rows: dict[str, Timing], items: float, ours: str) -> str:
+  """Markdown: items/s and how many times faster `ours` is than each."""
   lines = [
-    "| candidate | per second | 10%..90% | ours is | quiet windows |",
-    "|---|---|---|---|---|",
-  ]
-  for name, t in rows.items():
-    lines.append(
-      f"| {name} | {items / t.median:,.0f} |"
-      f" {items / t.high:,.0f}..{items / t.low:,.0f} |"
-      f" {t.median / rows[ours].median:.2f}x | {t.quiet}/{t.rounds} |"
+    (
+      name,
+      f"{items / t.median:,.0f}",
+      f"{items / t.high:,.0f}..{items / t.low:,.0f}",
+      ratio(t, rows[ours]),
+      f"{t.quiet}/{t.rounds}",
     )
-  return "\n".join(lines)
+    for name, t in rows.items()
+  ]
+  head = ("candidate", "per second", "10%..90%", "ours is", "quiet windows")
+  note = contended(rows)
+  return markdown(head, lines) + (f"\n\n{note}" if note else "")
+
+
+def parser(
+  description: str, rounds: int | None = None
+) -> argparse.ArgumentParser:
+  """The flags that every program has; --rounds where it is given a default."""
+  p = argparse.ArgumentParser(
+    description=description,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  p.add_argument("--out", type=pathlib.Path, help="also write the tables here")
+  if rounds:
+    p.add_argument("--rounds", type=int, default=rounds, help="how often each")
+  p.add_argument(
+    "--quick",
+    action="store_true",
+    help="tiny shapes: does it run? Its figures mean nothing",
+  )
+  return p
+
+
+def publish(parts: Sequence[str], out: pathlib.Path | None) -> None:
+  """Prints paragraphs, and writes them where `out` is given."""
+  text = "\n\n".join(part for part in parts if part) + "\n"
+  print(text)
+  if out:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text)
+
+
+def child(
+  arguments: Sequence[str], environment: dict[str, str] | None = None
+) -> dict[str, Any]:
+  """Runs this Python on `arguments` in a process of its own.
+
+  Args:
+    arguments: a script and its flags, or `-c` and code; the last line that it
+      prints is a JSON object.
+    environment: added to this process's.
+
+  Returns:
+    The object.
+
+  Raises:
+    RuntimeError: it failed; with the last line of its complaint.
+  """
+  done = subprocess.run(
+    [sys.executable, *arguments],
+    env={**os.environ, **(environment or {})},
+    capture_output=True,
+    text=True,
+  )
+  if done.returncode:
+    last = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
+    raise RuntimeError(f"{arguments[0]}: {last}")
+  return json.loads(done.stdout.strip().splitlines()[-1])

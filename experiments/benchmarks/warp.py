@@ -8,10 +8,8 @@ each in the form its own documentation shows; all but OpenCV, which keeps the
 input's type, give float32.
 """
 
-import argparse
 from collections.abc import Callable
 import os
-import pathlib
 
 # Before keras is imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -24,6 +22,8 @@ import jax.numpy as jnp
 import keras
 import kornia
 import numpy as np
+import peers_jax
+import peers_torch
 import scipy.ndimage
 import torch
 
@@ -35,27 +35,22 @@ SIZES = {
   "64x64x3 B256": (256, 64, 3),
   "224x224x3 B64": (64, 224, 3),
 }
+QUICK = {"8x8x1 B4": (4, 8, 1)}
+PEERS = (
+  "jax",
+  "torch",
+  "kornia",
+  "keras",
+  "dm-pix",
+  "opencv-python-headless",
+  "scipy",
+)
 
 
 def _jax_candidates(images, angles):
   images, angles = jnp.asarray(images), jnp.asarray(angles)
   size = images.shape[1]
   middle = (size - 1) / 2
-
-  def map_coordinates(image, degrees):
-    c, s = jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))
-    v = jnp.arange(size)[:, None] - middle
-    u = jnp.arange(size)[None, :] - middle
-    where = [s * u + c * v + middle, c * u - s * v + middle]
-    return jnp.stack(
-      [
-        jax.scipy.ndimage.map_coordinates(
-          image[..., k].astype(jnp.float32), where, order=1
-        )
-        for k in range(image.shape[-1])
-      ],
-      axis=-1,
-    )
 
   def pix(image, degrees):
     return dm_pix.rotate(
@@ -84,7 +79,7 @@ def _jax_candidates(images, angles):
 
   return {
     "rotjax": ready(jax.vmap(warp.rotate)),
-    "jax map_coordinates, vmap": ready(jax.vmap(map_coordinates)),
+    "jax map_coordinates, vmap": ready(jax.vmap(peers_jax.map_coordinates)),
     "dm_pix.rotate, vmap": ready(jax.vmap(pix)),
     "keras.ops affine_transform (jax)": ready(keras_affine),
     "limit: jax copy to float32": ready(lambda x, _: x + jnp.float32(1)),
@@ -96,17 +91,7 @@ def _torch_candidates(images, angles):
   degrees = torch.from_numpy(angles)
 
   def grid_sample():
-    radians = torch.deg2rad(degrees)
-    c, s, zero = radians.cos(), radians.sin(), torch.zeros_like(radians)
-    theta = torch.stack(
-      [torch.stack([c, -s, zero], -1), torch.stack([s, c, zero], -1)], 1
-    )
-    grid = torch.nn.functional.affine_grid(
-      theta, list(source.shape), align_corners=False
-    )
-    torch.nn.functional.grid_sample(
-      source.float(), grid, mode="bilinear", align_corners=False
-    )
+    peers_torch.rotate(source.float(), degrees)
 
   def kornia_rotate():
     kornia.geometry.transform.rotate(source.float(), degrees)
@@ -145,8 +130,10 @@ def _loop_candidates(images, angles):
         )
 
   return (
-    {"OpenCV warpAffine, loop": opencv},
-    {"SciPy affine_transform, loop": scipy_loop},
+    {
+      "OpenCV warpAffine, loop": opencv,
+      "SciPy affine_transform, loop": scipy_loop,
+    },
     len(images) / few,
   )
 
@@ -158,42 +145,33 @@ def measure(count: int, size: int, channels: int, dtype: str, rounds: int):
   if dtype == "uint8":
     images = (255 * images).astype(np.uint8)
   angles = rng.uniform(0, 360, count).astype(np.float32)
-  loops, slow, scale = _loop_candidates(images, angles)
+  loops, scale = _loop_candidates(images, angles)
   candidates: dict[str, Callable[[], None]] = {
     **_jax_candidates(images, angles),
     **_torch_candidates(images, angles),
     **loops,
   }
-  rows = harness.interleave(candidates, rounds)
-  for name, t in harness.interleave(slow, 3).items():
-    rows[name] = harness.Timing(
-      t.median * scale, t.low * scale, t.high * scale, t.quiet, t.rounds
-    )
-  return rows
+  rows = harness.interleave(candidates, rounds, 0.02 if count < 8 else 0.3)
+  slow = "SciPy affine_transform, loop"
+  return rows | {slow: rows[slow].scaled(scale)}
 
 
 def main():
   """Prints and writes the tables."""
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--out", type=pathlib.Path)
-  parser.add_argument("--rounds", type=int, default=9)
-  args = parser.parse_args()
+  args = harness.parser(__doc__, rounds=9).parse_args()
   text = [
     "# Warp: images a second, and how many times faster rotjax is",
     f"`python experiments/benchmarks/warp.py --rounds {args.rounds}`;"
-    f" {harness.machine()}; torch {torch.__version__}"
-    f" ({torch.get_num_threads()} threads), jax {jax.__version__}"
-    f" ({jax.devices()[0].device_kind}), keras {keras.__version__}, kornia"
-    f" {kornia.__version__}, OpenCV {cv2.__version__}.",
+    f" {harness.machine()}; jax on {jax.devices()[0].device_kind};"
+    f" {harness.versions(*PEERS)}.",
   ]
-  for title, (count, size, channels) in SIZES.items():
+  for title, shape in QUICK.items() if args.quick else SIZES.items():
     for dtype in ("float32", "uint8"):
-      rows = measure(count, size, channels, dtype, args.rounds)
+      rows = measure(*shape, dtype, args.rounds)
       text.append(f"## {title} {dtype}")
-      text.append(harness.table(rows, count, "rotjax"))
-      print("\n\n".join(text[-2:]), flush=True)
-  if args.out:
-    args.out.write_text("\n\n".join(text) + "\n")
+      text.append(harness.table(rows, shape[0], "rotjax"))
+      print(text[-2], flush=True)
+  harness.publish(text, args.out)
 
 
 if __name__ == "__main__":

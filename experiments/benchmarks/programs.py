@@ -1,0 +1,226 @@
+"""Training steps and networks for the benchmarks, without a dataset's files.
+
+Built from the same parts as a run, on random pictures: what a step costs does
+not depend on what they show. Imports neither TFDS, orbax nor matplotlib.
+"""
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+from typing import Any
+from unittest import mock
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import angles as angles_lib
+from rotjax import config as config_lib
+from rotjax import config_files, executors, heads, models, optim
+from rotjax import step as step_lib
+from rotjax.data import batches
+from rotjax.models import convolution, layers
+
+# The classic Keras MNIST network, turned about the canvas's middle: what every
+# peer's own rotation does, too.
+CLASSIC = {
+  "model.name": "keras_mnist",
+  "head.name": "vector",
+  "head.loss": "cosine",
+  "view.center": "canvas",
+  "view.jitter": 0.0,
+  "view.mask": "none",
+  "optim.learning_rate": 1e-3,
+  "optim.schedule": "constant",
+  "optim.warmup": 0.0,
+}
+
+
+def classic(**overrides: Any) -> Any:
+  """The config of the classic network; keyword `a__b` sets field `a.b`."""
+  dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+  return config_lib.resolve(config_lib.base(), CLASSIC | dotted)
+
+
+def flagship(**overrides: Any) -> Any:
+  """The config of the flagship; keyword `a__b` sets field `a.b`."""
+  dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+  return config_lib.resolve(config_files.load("vonmises"), dotted)
+
+
+def pictures(count: int, size: int = 28, channels: int = 1) -> np.ndarray:
+  """Random uint8 `[count, size, size, channels]`."""
+  rng = np.random.default_rng(0)
+  return rng.integers(0, 256, (count, size, size, channels), np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """What a config describes, bound to the size of its source images."""
+
+  config: Any
+  view: Any
+  angles: angles_lib.Angles
+  head: heads.Head
+  model: models.Model
+  optimizer: optim.Optimizer
+
+  def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
+    """The pure train step."""
+    return step_lib.make_train_step(
+      self.view,
+      self.angles,
+      self.model,
+      self.head,
+      self.optimizer,
+      self.config.num_steps,
+      axis_name,
+      self.config.log.every_steps,
+    )
+
+  def init_state(self, seed: int) -> step_lib.TrainState:
+    """The state before the first step."""
+    return step_lib.init_state(
+      self.model, self.optimizer, self.config.num_steps, seed
+    )
+
+
+def parts(
+  config: Any,
+  source_shape: tuple[int, int, int],
+  center: tuple[float, float] | None = None,
+) -> Parts:
+  """Builds what a config describes.
+
+  Args:
+    config: resolved.
+    source_shape: `(H, W, C)` of the images.
+    center: the dataset's own; None for the canvas centre.
+
+  Returns:
+    The parts, of which `make_step` and `init_state` make a run.
+  """
+  view = config_lib.build_view(config).resolve(center, source_shape[:2])
+  head = config_lib.build("head", config.head)
+  model = models.build(
+    config_lib.build("model", config.model),
+    head.num_outputs,
+    (view.size, view.size, source_shape[-1]),
+    jnp.dtype(config.dtype),
+  )
+  angles = config_lib.build_angles(config)
+  optimizer = config_lib.build("optim", config.optim)
+  return Parts(config, view, angles, head, model, optimizer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Still:
+  """A view that does not turn: a step with it has no warp."""
+
+  def sample(self, key, image, angles):
+    """The picture as it is, and an angle drawn all the same."""
+    return image.astype(jnp.float32) / 255, angles.draw(key)
+
+
+def without_warp(built: Parts) -> Parts:
+  """The same step on pictures as they are."""
+  return dataclasses.replace(built, view=Still())
+
+
+def _stock_conv(x, kernel, stride=1, padding="SAME"):
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (stride, stride),
+    padding,
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )
+
+
+def _stock_max_pool(x, window, stride, padding):
+  return lax.reduce_window(
+    x,
+    -jnp.inf,
+    lax.max,
+    (1, window, window, 1),
+    (1, stride, stride, 1),
+    padding,
+  )
+
+
+@contextlib.contextmanager
+def stock_layers():
+  """What is traced meanwhile uses `lax.conv` and `lax.reduce_window`."""
+  with (
+    mock.patch.object(convolution, "conv2d", _stock_conv),
+    mock.patch.object(layers, "max_pool", _stock_max_pool),
+  ):
+    yield
+
+
+def stepper(
+  built: Parts,
+  images: np.ndarray,
+  *,
+  num_seeds: int = 1,
+  steps: int = 1,
+  steps_per_call: int = 1,
+  stock: bool = False,
+) -> Callable[[], None]:
+  """A call that trains, as a run does, with the images on the device.
+
+  Args:
+    built: of `parts`.
+    images: `[N, H, W, C]` uint8.
+    num_seeds: trained together.
+    steps: of one call, a multiple of `steps_per_call`; it waits for the last
+      one alone, as a run does.
+    steps_per_call: scanned in one program.
+    stock: with `stock_layers`.
+
+  Returns:
+    The call; compiled, for the layers are chosen while a step is traced.
+  """
+  executor = executors.build(
+    "jit", built.make_step, built.config.batch_size, num_seeds
+  )
+  resident = executor.place_images(images)
+  seeds = np.arange(num_seeds, dtype=np.uint32)
+  state = executor.place_state(
+    executors.stack_seeds([built.init_state(int(s)) for s in seeds])
+  )
+
+  def call():
+    nonlocal state
+    for first in range(0, steps, steps_per_call):
+      batch = batches.batch(
+        len(images),
+        built.config.batch_size,
+        seeds.tolist(),
+        first,
+        steps_per_call,
+      )
+      state, _ = executor.run(state, resident, seeds, batch)
+    jax.block_until_ready(state)
+
+  with stock_layers() if stock else contextlib.nullcontext():
+    call()
+  return call
+
+
+def view_only(built: Parts, images: np.ndarray) -> Callable[[], None]:
+  """A call that makes one batch's views and nothing else."""
+  size = built.config.batch_size
+  index = np.arange(size) % len(images)
+  resident = jnp.asarray(images)
+  slot = jnp.arange(size)
+
+  @jax.jit
+  def run(resident, index, step):
+    keys, _ = step_lib.example_keys(0, step, slot)
+    return jax.vmap(lambda k, i: built.view.sample(k, i, built.angles))(
+      keys, resident[index]
+    )
+
+  return lambda: jax.block_until_ready(run(resident, index, 0))
