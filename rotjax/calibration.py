@@ -6,6 +6,7 @@ likelihood, so that tables can show raw and recalibrated scores of all rows
 and favour none. Everything here is on the head's own circle, in radians.
 """
 
+from collections.abc import Callable
 import dataclasses
 import math
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 import scipy.special
 
 from rotjax import angles, errors
@@ -58,6 +58,14 @@ jax.tree_util.register_dataclass(
 )
 
 
+def _root(
+  function: Callable[[float], float], low: float, high: float, xtol: float
+) -> float:
+  import scipy.optimize  # slow to import, and only needed after training
+
+  return scipy.optimize.brentq(function, low, high, xtol=xtol)
+
+
 def fit_vonmises(residual: np.ndarray) -> float:
   """Concentration of a von Mises about zero, by maximum likelihood.
 
@@ -84,7 +92,7 @@ def fit_vonmises(residual: np.ndarray) -> float:
     return 0.0
   if excess(high) >= 0:
     return MAX_KAPPA
-  return math.expm1(scipy.optimize.brentq(excess, low, high, xtol=1e-10))
+  return math.expm1(_root(excess, low, high, 1e-10))
 
 
 @jax.jit
@@ -125,7 +133,7 @@ def fit_temper(log_density_grid: jax.Array, log_density: jax.Array) -> float:
     return TAU_RANGE[0]
   if slope(high) <= 0:
     return TAU_RANGE[1]
-  return math.exp(scipy.optimize.brentq(slope, low, high, xtol=1e-6))
+  return math.exp(_root(slope, low, high, 1e-6))
 
 
 def fit(

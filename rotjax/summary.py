@@ -15,7 +15,7 @@ import numpy as np
 
 import rotjax
 from rotjax import angles as angles_lib
-from rotjax import errors, metrics, models, plots, run_folder
+from rotjax import errors, metrics, models, run_folder
 from rotjax.metrics import angular, discrete, intervals
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
@@ -93,6 +93,8 @@ def write(
     p: predictions on the test set.
     other: the same under another interpolator, where that was asked for.
   """
+  from rotjax import plots  # matplotlib: no run is to wait for it at its start
+
   config = experiment.config
   save_predictions(path / "predictions.npz", p)
   result = metrics.compute(p)

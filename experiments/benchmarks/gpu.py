@@ -20,9 +20,8 @@ import programs
 
 from rotjax import warp
 
-# No section is begun after so many seconds: the longest compiles for two
-# minutes.
-LAST_START = 330
+# No section is begun after so many seconds: the last one compiles for minutes.
+LAST_START = 240
 
 
 def _ready(function, *arguments):
@@ -231,6 +230,7 @@ def report(args, sections: Sequence[Callable]) -> list[str]:
     "# Accelerator",
     f"`python experiments/benchmarks/gpu.py --rounds {args.rounds}`;"
     f" {device.device_kind} ({device.platform}), one of {len(jax.devices())};"
+    " float32 at each library's default precision (TF32 where it takes it);"
     f" {harness.machine()};"
     f" {harness.versions('jax', 'flax', 'optax', 'numpy', 'torch')}.",
   ]

@@ -168,7 +168,7 @@ def stepper(
   steps_per_call: int = 1,
   stock: bool = False,
 ) -> Callable[[], None]:
-  """A call that trains, as a run does, with the images on the device.
+  """A call that trains, as a run on one device does that holds the images.
 
   Args:
     built: of `parts`.
@@ -183,7 +183,11 @@ def stepper(
     The call; compiled, for the layers are chosen while a step is traced.
   """
   executor = executors.build(
-    "jit", built.make_step, built.config.batch_size, num_seeds
+    "jit",
+    built.make_step,
+    built.config.batch_size,
+    num_seeds,
+    jax.devices()[:1],
   )
   resident = executor.place_images(images)
   seeds = np.arange(num_seeds, dtype=np.uint32)

@@ -200,3 +200,13 @@ def test_time_to_accuracy_quick(tmp_path):
   run(FOLDER / "time_to_accuracy.py", "--quick", "--out", out, *flags)
   rows = [line for line in out.read_text().splitlines() if "not in" in line]
   assert len(rows) == len(contenders)
+
+
+def test_a_run_starts_without_what_it_needs_at_its_end_alone():
+  code = (
+    "import sys, json, rotjax.launch, rotjax.train;"
+    " print(json.dumps(sorted(sys.modules)))"
+  )
+  loaded = set(json.loads(run("-c", code).stdout))
+  late = {"matplotlib", "scipy.stats", "sklearn", "tensorflow_datasets"}
+  assert "rotjax.train" in loaded and not loaded & late
