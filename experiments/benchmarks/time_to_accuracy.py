@@ -14,8 +14,9 @@ shifted by up to a pixel, disc mask) through RotNet's OpenCV generator.
 
 Counted: all CPU time of the process and its children on all cores, from its
 start: imports, compilation (without a compile cache), data, training. Not
-counted: the test after every `--every` steps, on all test threes at 36 angles,
-whose inputs are rendered beforehand by rotjax's warp, the same for all.
+counted: the test after every `--every` steps, on all test threes at `--angles`
+angles (36 would take most of the time and tell the same), whose inputs are
+rendered beforehand by rotjax's warp, the same for all.
 Conservative: rotjax reads its dataset through TFDS, Keras two prepared arrays.
 Nothing is chosen by these tests. A contender that has not come to the lower
 target at the limit leaves a lower bound.
@@ -94,7 +95,7 @@ def prepare(args, folder: pathlib.Path) -> int:
   if args.quick:
     test = test.rows(np.arange(4))
   degrees = np.float32(
-    experiment.angles.evaluation_deg(test.indices, 4 if args.quick else 36)
+    experiment.angles.evaluation_deg(test.indices, args.angles)
   )
   render = jax.jit(
     jax.vmap(
@@ -238,16 +239,17 @@ def main():
   """Prints and writes the table."""
   p = harness.parser(__doc__)
   p.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=None)
-  p.add_argument("--every", type=int, default=50, help="steps between tests")
+  p.add_argument("--every", type=int, default=25, help="steps between tests")
   p.add_argument("--limit", type=float, default=150, help="CPU s of each")
   p.add_argument("--num_steps", type=int, default=1000, help="rotjax-short's")
+  p.add_argument("--angles", type=int, default=8, help="of each test three")
   p.add_argument("--seed", type=int, default=0)
   p.add_argument("--keras_backend", default="torch", help="or jax")
   p.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
   p.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
   args = p.parse_args()
   if args.quick:
-    args.every, args.limit, args.num_steps = 2, 0.0, 4
+    args.every, args.limit, args.num_steps, args.angles = 2, 0.0, 4, 2
   if args.contender:
     make = rotjax_training if "rotjax" in args.contender else keras_training
     curve = run(make(args, args.folder), args.every, args.limit)
@@ -273,8 +275,8 @@ def main():
     "# Time to accuracy: CPU seconds from process start",
     f"Flags: `{' '.join(sys.argv[1:])}`; {harness.machine()};"
     f" {harness.versions('jax', 'flax', 'keras', 'torch')}."
-    f" {count} test threes, tested every {args.every} steps at a cost that is"
-    " not counted; compilation is.",
+    f" {count} test threes at {args.angles} angles, tested every {args.every}"
+    " steps at a cost that is not counted; compilation is.",
     harness.markdown(
       [*header, "last error"],
       [
