@@ -92,7 +92,8 @@ def keras_peers(monkeypatch):
   pytest.importorskip("keras")
   import peers_keras
 
-  return peers_keras
+  with jax.numpy_rank_promotion("allow"):  # as Keras needs
+    yield peers_keras
 
 
 def test_opencv_generator_makes_our_view(keras_peers):
