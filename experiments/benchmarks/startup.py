@@ -57,13 +57,14 @@ def first_step(config_name: str, no_compile_cache: bool) -> dict[str, float]:
   cli.use_compile_cache(not no_compile_cache)
   import jax
 
-  from rotjax import executors
-  from rotjax import train as train_lib
+  # The last two are not used here, and a run imports them.
+  from rotjax import executors, launch, train  # noqa: F401
+  from rotjax import experiment as experiment_lib
   from rotjax.data import batches
 
   done("imports")
   config = cli.load_config(config_name, {})
-  experiment = train_lib.Experiment.from_config(config)
+  experiment = experiment_lib.Experiment.from_config(config)
   images = experiment.training_split().images
   done("config and data")
   executor = executors.build(
