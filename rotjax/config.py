@@ -20,8 +20,8 @@ from rotjax import errors
 
 # Fields that may differ when a run is resumed: they change no number.
 _INCIDENTAL = (
-  *("name", "executor", "distributed", "stream", "checkpoint", "log"),
-  "data.max_resident_mb",
+  *("name", "executor", "distributed", "seeds_together"),
+  *("stream", "checkpoint", "log", "data.max_resident_mb"),
 )
 
 
