@@ -2,8 +2,8 @@
 
 A page's commands run in its order, in one folder that holds what they name:
 `PATH` and `TURNED` are folders of pictures, the Python blocks that begin with a
-file name are those files, runs/vonmises is a finished run. `python` is
-tests/shortened.py, so that each takes seconds.
+file name are those files, runs/vonmises is a finished run and runs/heads a
+finished sweep. `python` is tests/shortened.py, so that each takes seconds.
 """
 
 import json
@@ -28,6 +28,18 @@ _CODE = re.compile(
   r"|`(?P<inline>python -m rotjax\.[^`]+)`",
   re.DOTALL,
 )
+# Two arms of a sweep are enough here: the baseline, and another.
+_FEWER = """
+
+_every_arm = sweep
+
+
+def sweep():
+  arms = list(_every_arm())
+  first = globals().get("BASELINE", arms[0][0])
+  others = [arm for arm in arms if arm[0] != first]
+  return [arm for arm in arms if arm[0] == first] + others[:1]
+"""
 # What cannot be run here, and why.
 _LEFT_OUT = {
   "pip install": "a new environment: .ci/run runs these two, word for word",
@@ -74,6 +86,9 @@ class Reader:
     for name in ("README.md", "configs", "docs", "experiments"):
       copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
       copy(ROOT / name, folder / name)
+    for file in (folder / "experiments").glob("*.py"):
+      if "\ndef sweep(" in file.read_text():
+        file.write_text(file.read_text() + _FEWER)
     for name, count in (("PATH", 120), ("TURNED", 12), ("photos", 2)):
       _write_pictures(folder / name, count)
     shutil.copy(folder / "photos/0.png", folder / "scan.png")
@@ -128,7 +143,8 @@ def _reader(tmp_path_factory):
   reader.run(
     "bash",
     "python -m rotjax.main --config configs/vonmises.py"
-    " --workdir runs/vonmises",
+    " --workdir runs/vonmises\n"
+    "python -m rotjax.ablate --sweep experiments/heads.py --workdir runs/heads",
   )
   return reader
 
