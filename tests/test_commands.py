@@ -163,7 +163,7 @@ def test_short_commands_are_the_commands():
 def test_a_command_that_fails_is_noticed(tmp_path):
   reader = Reader(tmp_path)
   wrong = "python -m rotjax.main --config configs/vonmisse.py"
-  with pytest.raises(AssertionError, match="did you mean vonmises"):
+  with pytest.raises(AssertionError, match="did you mean 'vonmises'"):
     reader.run("bash", f"{wrong} &\nwait")  # whose own status is 0
 
 
