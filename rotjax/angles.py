@@ -8,6 +8,7 @@ screen. Pure functions; those on arrays take NumPy and JAX arrays alike.
 
 import dataclasses
 import math
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,11 @@ import numpy as np
 from rotjax import errors
 
 TWO_PI = 2 * math.pi
+# NumPy in, NumPy out; jax in, jax out.
+Array = TypeVar("Array", np.ndarray, jax.Array)
 
 
-def wrap(theta: jax.typing.ArrayLike, period: float = TWO_PI) -> jax.Array:
+def wrap(theta: Array, period: float = TWO_PI) -> Array:
   """Wraps angles into [-period/2, period/2).
 
   Args:
@@ -34,16 +37,14 @@ def wrap(theta: jax.typing.ArrayLike, period: float = TWO_PI) -> jax.Array:
   return xp.where(wrapped >= period / 2, -period / 2, wrapped)
 
 
-def difference(
-  a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, period: float = TWO_PI
-) -> jax.Array:
+def difference(a: Array, b: Array, period: float = TWO_PI) -> Array:
   """The signed shortest turn from `b` to `a`, `[...]` in [-period/2, ...)."""
   return wrap(a - b, period)
 
 
 def circular_mean(
-  theta: np.ndarray, weights: np.ndarray | None = None, axis: int = -1
-) -> np.ndarray:
+  theta: Array, weights: Array | None = None, axis: int = -1
+) -> Array:
   """Direction of the vector average, radians (Mardia & Jupp 2000, eq. 2.2.4).
 
   Args:
@@ -189,11 +190,11 @@ class Angles:
     low, high = self.range_deg
     return jax.random.uniform(key, (), jnp.float32, low, high)
 
-  def to_theta(self, angle_deg: jax.typing.ArrayLike) -> jax.Array:
+  def to_theta(self, angle_deg: Array) -> Array:
     """Degrees to the heads' radians: one period is one full turn."""
     return wrap(wrap(angle_deg, self.period_deg) * (TWO_PI / self.period_deg))
 
-  def to_degrees(self, theta: jax.typing.ArrayLike) -> jax.Array:
+  def to_degrees(self, theta: Array) -> Array:
     """The heads' radians to degrees in [-period/2, period/2)."""
     return theta * (self.period_deg / TWO_PI)
 

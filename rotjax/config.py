@@ -20,8 +20,8 @@ from rotjax import errors
 
 # Fields that may differ when a run is resumed: they change no number.
 _INCIDENTAL = (
-  *("name", "executor", "distributed", "stream", "checkpoint", "log"),
-  "data.max_resident_mb",
+  *("name", "executor", "distributed", "seeds_together"),
+  *("stream", "checkpoint", "log", "data.max_resident_mb"),
 )
 
 
@@ -197,7 +197,7 @@ FLAGSHIP_VARIANTS = {
 }
 
 # Does it run at all?
-SMOKE = {
+SMOKE: dict[str, Any] = {
   "num_steps": 20,
   "batch_size": 16,
   "eval.num_angles": 4,
@@ -208,7 +208,7 @@ SMOKE = {
 }
 
 # What `config.py:variant` may say, besides a file's own variants.
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
   "mnist": {"data.name": "mnist", "data.classes": (3,)},
   "all_digits": {"data.classes": ()},
   # On data that needs no network.

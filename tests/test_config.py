@@ -254,3 +254,13 @@ def test_an_unknown_config_or_variant_names_what_exists():
     config_files.load("configs/vonmise.py")
   with pytest.raises(errors.UserError, match="did you mean 'mnist'"):
     config_files.load("vonmises:mnits")
+
+
+def test_how_a_run_is_computed_may_change_when_it_is_resumed():
+  """train.py says so of seeds_together: its hint must not be refused."""
+  config = config_lib.base()
+  how = {"executor": "pmap", "seeds_together": "off", "stream.threads": 3}
+  same = config_lib.resolve(config, how)
+  other = config_lib.resolve(config, {"num_seeds": 2})
+  assert config_lib.identity(same) == config_lib.identity(config)
+  assert config_lib.identity(other) != config_lib.identity(config)

@@ -30,6 +30,26 @@ def test_a_page_shows_the_table_of_its_results(file, shown):
   assert shown.strip().splitlines() == table
 
 
+def _cells(text):
+  """Rows of a Markdown table, the line under its heading left out."""
+  lines = [line for line in text.splitlines() if line.startswith("|")]
+  rows = [[cell.strip() for cell in x.strip("|").split("|")] for x in lines]
+  return [rows[0], *rows[2:]]
+
+
+def test_an_excerpt_shows_cells_of_its_table():
+  text = pathlib.Path("docs/tables.md").read_text()
+  ((file, shown),) = re.findall(
+    r"<!-- excerpt: (\S+) -->\n(.*?)<!-- end of excerpt -->", text, re.DOTALL
+  )
+  head, *rows = _cells(pathlib.Path(file).read_text())
+  stored = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+  head, *rows = _cells(shown)
+  assert len(rows) > 3
+  for row in rows:
+    assert row == [stored[row[0]][column] for column in head]
+
+
 @pytest.mark.parametrize(
   "folder",
   sorted(p.parent for p in pathlib.Path("experiments").rglob("table.csv")),

@@ -67,7 +67,7 @@ class Arm:
 def address_of(config: Any) -> str:
   """What decides an arm's numbers, the seeds apart, as eight hex digits."""
   fields = config_lib.identity(config)
-  for key in ("seed", "num_seeds", "seeds_together"):
+  for key in ("seed", "num_seeds"):
     del fields[key]
   return config_lib.digest({**fields, "rotjax": rotjax.__version__})
 
