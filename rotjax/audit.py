@@ -25,16 +25,25 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   Returns:
     What audit.json holds: the verdict, and per probe the nats gained with an
     interval and the error of the k-fold angle.
+
+  Raises:
+    UserError: one validation image alone, across which there is no interval.
   """
   import jax
   import numpy as np
 
   from rotjax import config as config_lib
-  from rotjax import cues, leakage
+  from rotjax import cues, errors, leakage
 
   started = time.monotonic()
   dataset = config_lib.build("data", config.data)
   train, held_out = (dataset.load(s) for s in ("train", "validation"))
+  if len(held_out) < 2:
+    raise errors.UserError(
+      f"one validation image of {config.data.name} is too few for an audit,"
+      " whose intervals are taken across them: use more pictures or, for a"
+      " folder's, a larger data.validation_share"
+    )
   view = config_lib.build_view(config)
   view = view.resolve(train.center, train.shape[:2])
   image_shape = (view.size, view.size, train.shape[-1])
