@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
+import logging
 import pathlib
 import time
 from typing import Any
@@ -12,6 +13,8 @@ from rotjax import cli
 LIMIT = 0.02
 CONFIDENCE = 0.95
 _ISOTROPIC = ("white", "pink", "radial", "constant")
+
+_log = logging.getLogger("rotjax")
 
 
 def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
@@ -69,9 +72,14 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
     return leakage.Probe(shown, backbone, image_shape, steps)
 
   results = {}
-  results["pre-turned"] = probe(view, num_steps)(*turned, 0, CONFIDENCE)
+
+  def found(name, information):
+    results[name] = information
+    _log.info("audit: %s: %+.4f nats", name, information.nats)
+
+  found("pre-turned", probe(view, num_steps)(*turned, 0, CONFIDENCE))
   planted = leakage.Planted(view)
-  results["control"] = probe(planted, num_steps)(*turned, 0, CONFIDENCE)
+  found("control", probe(planted, num_steps)(*turned, 0, CONFIDENCE))
   # So large that the canvas never sees their border: what they show is the
   # interpolation, and a zoom if there is one.
   side = 2 * (view.size // 2 + 2) + max(train.shape[:2])
@@ -81,12 +89,13 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   )
   quick = probe(open_view, num_steps // 2)
   for kind in _ISOTROPIC:
-    results[kind] = quick(
+    information = quick(
       leakage.isotropic(kind, 2048, shape, 0),
       leakage.isotropic(kind, 512, shape, 1),
       0,
       confidence,
     )
+    found(kind, information)
   views = [
     leakage.draw_views(
       view, s.images, jax.random.split(jax.random.key(2 + i), len(s.images))

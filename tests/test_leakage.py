@@ -169,7 +169,10 @@ def test_black_corners_are_found(digits):
   assert found.low > audit.LIMIT
 
 
-def test_the_command_exits_with_3_and_leaves_its_report(tmp_path, capsys):
+def test_the_command_exits_with_3_and_leaves_its_report(
+  tmp_path, capsys, caplog
+):
+  caplog.set_level("INFO", logger="rotjax")
   argv = [
     "--config=smoke",
     f"--workdir={tmp_path}",
@@ -194,6 +197,13 @@ def test_the_command_exits_with_3_and_leaves_its_report(tmp_path, capsys):
   }
   assert "leak: " in shown and "view.center=canvas" in shown
   assert (tmp_path / "audit.png").stat().st_size > 5000
+  # Minutes pass on real pictures: each probe is told as it is done.
+  told = [r.getMessage().split(":")[1] for r in caplog.records]
+  assert told == [
+    " pre-turned",
+    " control",
+    *map(" {}".format, audit._ISOTROPIC),
+  ]
 
 
 def test_too_few_steps_are_refused():
