@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
+import logging
 import pathlib
 import time
 from typing import Any
@@ -12,6 +13,8 @@ from rotjax import cli
 LIMIT = 0.02
 CONFIDENCE = 0.95
 _ISOTROPIC = ("white", "pink", "radial", "constant")
+
+_log = logging.getLogger("rotjax")
 
 
 def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
@@ -25,16 +28,25 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   Returns:
     What audit.json holds: the verdict, and per probe the nats gained with an
     interval and the error of the k-fold angle.
+
+  Raises:
+    UserError: one validation image alone, across which there is no interval.
   """
   import jax
   import numpy as np
 
   from rotjax import config as config_lib
-  from rotjax import cues, leakage
+  from rotjax import cues, errors, leakage
 
   started = time.monotonic()
   dataset = config_lib.build("data", config.data)
   train, held_out = (dataset.load(s) for s in ("train", "validation"))
+  if len(held_out) < 2:
+    raise errors.UserError(
+      f"one validation image of {config.data.name} is too few for an audit,"
+      " whose intervals are taken across them: use more pictures or, for a"
+      " folder's, a larger data.validation_share"
+    )
   view = config_lib.build_view(config)
   view = view.resolve(train.center, train.shape[:2])
   image_shape = (view.size, view.size, train.shape[-1])
@@ -60,9 +72,14 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
     return leakage.Probe(shown, backbone, image_shape, steps)
 
   results = {}
-  results["pre-turned"] = probe(view, num_steps)(*turned, 0, CONFIDENCE)
+
+  def found(name, information):
+    results[name] = information
+    _log.info("audit: %s: %+.4f nats", name, information.nats)
+
+  found("pre-turned", probe(view, num_steps)(*turned, 0, CONFIDENCE))
   planted = leakage.Planted(view)
-  results["control"] = probe(planted, num_steps)(*turned, 0, CONFIDENCE)
+  found("control", probe(planted, num_steps)(*turned, 0, CONFIDENCE))
   # So large that the canvas never sees their border: what they show is the
   # interpolation, and a zoom if there is one.
   side = 2 * (view.size // 2 + 2) + max(train.shape[:2])
@@ -72,12 +89,13 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   )
   quick = probe(open_view, num_steps // 2)
   for kind in _ISOTROPIC:
-    results[kind] = quick(
+    information = quick(
       leakage.isotropic(kind, 2048, shape, 0),
       leakage.isotropic(kind, 512, shape, 1),
       0,
       confidence,
     )
+    found(kind, information)
   views = [
     leakage.draw_views(
       view, s.images, jax.random.split(jax.random.key(2 + i), len(s.images))

@@ -255,9 +255,10 @@ def chance_hint(test: Mapping[str, float]) -> str:
   if test["mae_deg"] < 0.9 * test["chance_mae_deg"]:
     return ""
   return (
-    "  The error is at the chance level. Usual causes: too few steps, a"
-    " learning rate far off,\n  content without an upright direction (the"
-    " digits 0, 1, 8: try angles.period_deg=180),\n  saturated tanh outputs"
+    "  The error is at the chance level. Usual causes: too few steps, too few"
+    " images (learnt by\n  heart where the training error alone is small), a"
+    " learning rate far off, content without\n  an upright direction (the"
+    " digits 0, 1, 8: try angles.period_deg=180), saturated tanh\n  outputs"
     " (head.activation=linear), pixels left at 0..255."
   )
 

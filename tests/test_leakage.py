@@ -1,9 +1,11 @@
 """The audit: its estimators are right, and it tells honest from leaking."""
 
+import itertools
 import json
 import math
 
 import numpy as np
+import PIL.Image
 import pytest
 import scipy.integrate
 import scipy.stats
@@ -11,6 +13,7 @@ import scipy.stats
 from rotjax import audit, cues, errors, leakage, validation
 from rotjax import config as config_lib
 from rotjax import view as view_lib
+from rotjax.data import hashed
 from rotjax.models import strided
 
 
@@ -166,7 +169,10 @@ def test_black_corners_are_found(digits):
   assert found.low > audit.LIMIT
 
 
-def test_the_command_exits_with_3_and_leaves_its_report(tmp_path, capsys):
+def test_the_command_exits_with_3_and_leaves_its_report(
+  tmp_path, capsys, caplog
+):
+  caplog.set_level("INFO", logger="rotjax")
   argv = [
     "--config=smoke",
     f"--workdir={tmp_path}",
@@ -191,8 +197,39 @@ def test_the_command_exits_with_3_and_leaves_its_report(tmp_path, capsys):
   }
   assert "leak: " in shown and "view.center=canvas" in shown
   assert (tmp_path / "audit.png").stat().st_size > 5000
+  # Minutes pass on real pictures: each probe is told as it is done.
+  told = [r.getMessage().split(":")[1] for r in caplog.records]
+  assert told == [
+    " pre-turned",
+    " control",
+    *map(" {}".format, audit._ISOTROPIC),
+  ]
 
 
 def test_too_few_steps_are_refused():
   with pytest.raises(errors.UserError, match="--num_steps"):
     audit.main(["--config=smoke", "--num_steps=1"])
+
+
+def test_one_held_out_picture_is_no_audit(tmp_path, monkeypatch):
+  """Its interval would be nan, and nan would be told as a leak."""
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  (tmp_path / "pages").mkdir()
+  places = {
+    name: hashed.place(name)
+    for name in map("".join, itertools.permutations("abcde"))
+  }
+  wanted = [(0, 0.3), (0.4, 0.5), (0.5, 0.6), (0.8, 1)]
+  for n, (low, high) in enumerate(wanted):
+    name = next(k for k, at in places.items() if low < at < high)
+    pixels = np.full((40, 40), 30 * n, np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "pages" / f"{name}_1.png")
+  overrides = {
+    "data.dir": str(tmp_path / "pages"),
+    "data.group": "prefix",
+    "data.test_share": 0.3,
+    "data.validation_share": 0.2,
+  }
+  config = config_lib.resolve(_config(data__name="folder"), overrides)
+  with pytest.raises(errors.UserError, match="one validation image"):
+    audit.run(config, 2, 64)

@@ -207,13 +207,25 @@ def _splits(options, root, files, digests) -> list[str]:
         f" {len(set(groups))}, data.group = {options.group!r}) in data.dir ="
         f" {_shown(root)} are"
         f" too few for data.test_share = {options.test_share:g} and"
-        f" data.validation_share = {options.validation_share:g}: use more"
-        " pictures, larger shares or another data.group"
+        f" data.validation_share = {options.validation_share:g}:"
+        f" {_remedy(options, split, set(groups))}"
       )
   splits = [""] * len(digests)
   for i, part in zip(usable, parts):
     splits[i] = part
   return splits
+
+
+def _remedy(options, split: str, groups: set[str]) -> str:
+  """What fills an empty split; the smallest share, where one does."""
+  if split == "train":
+    return "use more pictures, smaller shares or another data.group"
+  words = "use more pictures, larger shares or another data.group"
+  share = hashed.least_share(split, groups)
+  other = "validation" if split == "test" else "test"
+  if len(groups) < 3 or share + getattr(options, f"{other}_share") >= 1:
+    return words
+  return f"{words}; data.{split}_share={share:g} gives one"
 
 
 @contextlib.contextmanager

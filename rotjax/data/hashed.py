@@ -3,8 +3,9 @@
 So nothing moves when files are added, renamed (`group="none"`) or copied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import hashlib
+import math
 import posixpath
 
 from rotjax.data import split as split_lib
@@ -40,6 +41,19 @@ def place(key: str) -> float:
   """A fixed pseudo-random number in [0, 1) for a name."""
   data = key.encode("utf-8", "surrogateescape")
   return int.from_bytes(hashlib.sha256(data).digest()[:6], "big") / 2**48
+
+
+def least_share(split: str, groups: Iterable[str]) -> float:
+  """The smallest share, in thousandths, with which a split is not empty.
+
+  Args:
+    split: "test", which has the smallest numbers, or else the largest.
+    groups: of the images, from `group_of`.
+  """
+  places = [place(group) for group in groups]
+  least = min(places) if split == "test" else 1 - max(places)
+  # Just above: a place equal to the test's share is outside of it.
+  return (math.floor(1000 * least) + 1) / 1000
 
 
 def assign(

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import signal
 import time
 
@@ -168,6 +169,24 @@ def test_groups_are_not_cut(tmp_path):
     match="90 pictures .groups: 1, data.group = 'folder'. in .*too few",
   ):
     _folder(root, group="folder", **options).load("train")
+
+
+def test_a_split_that_is_empty_names_a_share_that_fills_it(tmp_path):
+  root = tmp_path / "pictures"
+  _fill(root, 4)
+  few = {"test_share": 0.001, "validation_share": 0.001}
+  with pytest.raises(errors.UserError, match="gives one") as told:
+    _folder(root, **few).load("train")
+  enough = float(re.search(r"validation_share=(\S+) gives", str(told.value))[1])
+  few["validation_share"] = enough
+  with pytest.raises(errors.UserError, match="no test image") as told:
+    _folder(root, **few).load("train")
+  few["test_share"] = float(
+    re.search(r"test_share=(\S+) gives", str(told.value))[1]
+  )
+  assert len(_folder(root, **few).load("test")) == 1
+  with pytest.raises(errors.UserError, match="smaller shares"):
+    _folder(root, test_share=0.998, validation_share=0.001).load("train")
 
 
 def test_broken_files_are_listed_and_skipped(tmp_path, caplog):

@@ -37,6 +37,20 @@ def test_the_rule_by_hand():
   ]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_least_share_fills_a_split_and_a_smaller_one_does_not(seed):
+  digests = [_digest(f"{seed} {i}") for i in range(6)]
+  test, validation = (
+    hashed.least_share(split, digests) for split in ("test", "validation")
+  )
+  assert "test" in hashed.assign(digests, digests, test, 1e-9)
+  assert "test" not in hashed.assign(digests, digests, test - 0.001, 1e-9)
+  assert "validation" in hashed.assign(digests, digests, 1e-9, validation)
+  assert "validation" not in hashed.assign(
+    digests, digests, 1e-9, validation - 0.001
+  )
+
+
 def test_shares_do_not_shift_each_other():
   digests = [_digest(str(i)) for i in range(2000)]
   small, large = (_assign(digests, digests, test=t) for t in (0.1, 0.3))
