@@ -207,7 +207,8 @@ def main(argv: Sequence[str]) -> int:
     "rotjax.audit",
     "Measure how much a config's view tells about the angle when the content"
     " tells nothing: every image is first turned by a hidden angle. Exits with"
-    " 0 where no leak above 0.02 nats is found, with 3 where there is one.",
+    " 0 where no leak above 0.02 nats is found, with 3 where there is one or"
+    " where, as the planted one shows, none of that size could be found.",
     "  python -m rotjax.audit --config configs/vonmises.py\n"
     "  python -m rotjax.audit --config configs/vonmises.py"
     " --config.view.center=canvas",
