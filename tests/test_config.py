@@ -117,7 +117,7 @@ def test_an_invalid_value_is_refused_before_anything_starts(key, value):
 
 
 def test_a_dotted_path_names_a_class_outside_rotjax(tmp_path, monkeypatch):
-  (tmp_path / "my_package.py").write_text(
+  (tmp_path / "one_file.py").write_text(
     "import dataclasses\n"
     "from rotjax.heads import vector\n"
     "@dataclasses.dataclass(frozen=True)\n"
@@ -127,11 +127,11 @@ def test_a_dotted_path_names_a_class_outside_rotjax(tmp_path, monkeypatch):
   monkeypatch.syspath_prepend(tmp_path)
   config = config_lib.resolve(
     config_lib.base(),
-    {"head.name": "my_package.MyHead", "head.strength": "3"},
+    {"head.name": "one_file.MyHead", "head.strength": "3"},
   )
   assert config_lib.build("head", config.head).strength == 3.0
   with pytest.raises(errors.UserError, match="cannot be imported"):
-    config_lib.resolve(config, {"head.name": "my_package.Other"})
+    config_lib.resolve(config, {"head.name": "one_file.Other"})
 
 
 def test_json_round_trip_keeps_tuples_and_equality():

@@ -40,6 +40,7 @@ def needs(*modules):
     pytest.skip(f"not installed: {missing(*modules)}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   "name, flags, expected",
   (
@@ -58,6 +59,7 @@ def test_quick(name, flags, expected, tmp_path):
     assert part in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ("step", "warp", "heads"))
 def test_quick_with_peers(name, tmp_path):
   if name != "heads":
@@ -140,6 +142,7 @@ def test_heavy_imports_of_a_command():
   assert found.keys() == {"scipy"} and 0 < found["scipy"] < 60
 
 
+@pytest.mark.slow
 def test_startup_quick(tmp_path):
   out = tmp_path / "page.md"
   run(FOLDER / "startup.py", "--quick", "--out", out)
@@ -191,6 +194,7 @@ def test_time_to_accuracy_stops_at_the_target_and_does_not_count_tests(
   assert [point["cpu"] for point in curve] == [2.0, 4.0, 6.0]
 
 
+@pytest.mark.slow
 def test_time_to_accuracy_quick(tmp_path):
   contenders = ["rotjax-short"]
   if not missing("cv2", "keras"):
