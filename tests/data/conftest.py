@@ -58,7 +58,10 @@ def hashes(images):
 def digits_root(tmp_path_factory):
   """A data directory in which mnist_5k is prepared."""
   root = tmp_path_factory.mktemp("digits")
-  data.find("mnist_5k")(dir=str(root)).prepare()
+  with pytest.MonkeyPatch.context() as patched:
+    # `isolated` is later: a set in the user's own cache would be found first.
+    patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    data.find("mnist_5k")(dir=str(root)).prepare()
   return root
 
 
