@@ -90,6 +90,14 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
         "out of memory: lower batch_size (training) or eval.batch_views"
         " (evaluation), for example --config.eval.batch_views=256"
       )
+    elif _one_of_several() and _peer_lost(error):
+      _fail(
+        "another process of this job has ended or cannot be reached; its own"
+        " output says why. The same command goes on from the last good"
+        f" checkpoint ({str(error).splitlines()[0]})",
+        status=1,
+        leave=True,
+      )
     else:
       if _one_of_several():
         traceback.print_exc()
@@ -109,6 +117,14 @@ def _one_of_several() -> bool:
   # Without the module nothing was started; importing it takes a second.
   processes = sys.modules.get("rotjax.processes")
   return processes is not None and processes.count() > 1
+
+
+def _peer_lost(error: BaseException) -> bool:
+  """Whether a collective failed for want of a partner."""
+  signs = ("Gloo", "NCCL", "UNAVAILABLE", "Connection reset", "heartbeat")
+  return type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError") and any(
+    sign in str(error) for sign in signs
+  )
 
 
 def _leave(status: int) -> None:

@@ -57,3 +57,26 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys):
   assert ended.value.code == 2
   (line,) = capsys.readouterr().err.splitlines()
   assert line.startswith("rotjax: no space left on the disk for runs/x/a.json")
+
+
+def test_a_lost_process_is_one_line_in_the_others(monkeypatch, capsys):
+  import jax
+
+  def command(argv):
+    raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: reset")
+
+  def leave(status):
+    raise SystemExit(status)  # as os._exit would, but for the tests
+
+  monkeypatch.setattr(sys, "argv", ["x"])
+  monkeypatch.setattr(cli, "_one_of_several", lambda: True)
+  monkeypatch.setattr(cli, "_leave", leave)
+  with pytest.raises(SystemExit) as ended:
+    cli.run(command)
+  assert ended.value.code == 1
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("rotjax: another process of this job has ended")
+  # Alone, it is what it is.
+  monkeypatch.setattr(cli, "_one_of_several", lambda: False)
+  with pytest.raises(jax.errors.JaxRuntimeError):
+    cli.run(command)

@@ -16,7 +16,7 @@ import numpy as np
 import runs
 
 # Statuses of `rotjax.main`.
-DONE, WRONG_INPUT, STOPPED = 0, 2, 75
+DONE, LOST, WRONG_INPUT, STOPPED = 0, 1, 2, 75
 # For eight checkpoints; a run has four at most.
 _DISK_BYTES = 32 * 2**20
 
@@ -256,8 +256,8 @@ def kill_one_of_two(run: runs.Run, rng: np.random.Generator) -> Hit:
   index = int(rng.integers(run.count))
   moment = f"process {index}, step {run.step()}"
   run.kill_as_a_launcher(index)
-  # The other may have noticed before, and have aborted.
-  statuses = (-signal.SIGKILL, -signal.SIGABRT)
+  # The other may have noticed before: said so, or been aborted by jax.
+  statuses = (-signal.SIGKILL, -signal.SIGABRT, LOST)
   return Hit(moment, run.wait(), statuses)
 
 
