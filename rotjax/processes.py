@@ -37,7 +37,12 @@ def _number(env: Mapping[str, str], *names: str) -> int:
   """The first of the variables that is set, or 1."""
   for name in names:
     if name in env:
-      return int(env[name])
+      try:
+        return int(env[name])
+      except ValueError:
+        raise errors.UserError(
+          f"{name}={env[name]} in the environment is not a whole number"
+        ) from None
   return 1
 
 
@@ -55,8 +60,12 @@ def detect(env: Mapping[str, str] = os.environ) -> str:
   Returns:
     "variables" (JAX_COORDINATOR_ADDRESS and its like, as experiments/cluster
     sets them in a JobSet), "slurm" (a step of several tasks: in a batch script
-    itself there is no step), "openmpi", "tpu" (a slice of several hosts), or
-    "" for a process of its own.
+    itself there is no step), "openmpi", "tpu" (a slice of several hosts),
+    "tpu machine" (of a slice of one host or several: only jax.distributed finds
+    out), or "" for a process of its own.
+
+  Raises:
+    UserError: a variable that is not the number that it must be.
   """
   if _ADDRESS in env and _number(env, _COUNT) > 1:
     return "variables"
@@ -70,23 +79,22 @@ def detect(env: Mapping[str, str] = os.environ) -> str:
   if "," in env.get("TPU_WORKER_HOSTNAMES", ""):
     return "tpu"
   if "TPU_WORKER_HOSTNAMES" not in env and _on_tpu_vm():
-    return "tpu"
+    return "tpu machine"
   return ""
 
 
 def _arguments(kind: str, env: Mapping[str, str]) -> dict[str, Any]:
   """What jax.distributed.initialize does not find by itself."""
   if kind == "variables":
-    index = env.get(_INDEX, env.get("JOB_COMPLETION_INDEX"))
-    if index is None:
+    if not {_INDEX, "JOB_COMPLETION_INDEX"} & env.keys():
       raise errors.UserError(
         f"{_ADDRESS} and {_COUNT} are set but not {_INDEX} (nor"
         " JOB_COMPLETION_INDEX): which process is this?"
       )
     return {
       "coordinator_address": env[_ADDRESS],
-      "num_processes": int(env[_COUNT]),
-      "process_id": int(index),
+      "num_processes": _number(env, _COUNT),
+      "process_id": _number(env, _INDEX, "JOB_COMPLETION_INDEX"),
     }
   if kind == "slurm" and "JAX_COORDINATOR_PORT" not in env:
     # jax derives the port from the job alone: two steps of a job would meet.
@@ -109,6 +117,8 @@ def start(option: str) -> None:
       each believe to be the only one, or a start that fails.
   """
   kind = detect()
+  if option == "off" and kind == "tpu machine":
+    return
   if option == "off" and kind:
     raise errors.UserError(
       f"distributed = off, but this is one of several {kind} processes, each"
@@ -123,13 +133,14 @@ def start(option: str) -> None:
     )
   if not kind or jax.distributed.is_initialized():
     return
+  arguments = _arguments(kind, os.environ)
   try:
-    jax.distributed.initialize(**_arguments(kind, os.environ))
+    jax.distributed.initialize(**arguments)
   except (ValueError, RuntimeError, KeyError) as error:
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     raise errors.UserError(
-      f"the {kind} processes could not be joined ({first}): set"
-      " distributed=off to run one process alone"
+      f"the {kind} processes could not be joined ({first}): start them all"
+      " again, or one alone"
     ) from error
   if is_main():
     _log.info(
@@ -146,7 +157,7 @@ def refuse_several(command: str) -> None:
     UserError: this is one of several.
   """
   kind = detect()
-  if kind and kind != "tpu":
+  if kind and kind != "tpu machine":
     raise errors.UserError(
       f"{command} runs as one process and this is one of several ({kind}):"
       " start one task (srun --ntasks=1); only rotjax.main trains with several"

@@ -78,6 +78,32 @@ def test_two_tasks_that_would_both_be_the_first_are_refused(monkeypatch):
     processes.refuse_several("rotjax.ablate")
 
 
+def test_a_tpu_machine_may_be_one_host_of_one(monkeypatch):
+  _environment(monkeypatch, {})
+  monkeypatch.setattr(processes, "_on_tpu_vm", lambda: True)
+  assert processes.detect() == "tpu machine"
+  processes.start("off")
+  processes.refuse_several("rotjax.ablate")
+  monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "a,b")
+  with pytest.raises(errors.UserError, match="one of several"):
+    processes.refuse_several("rotjax.ablate")
+
+
+@pytest.mark.parametrize(
+  "name", ["JAX_NUM_PROCESSES", "JAX_PROCESS_ID", "OMPI_COMM_WORLD_SIZE"]
+)
+def test_a_variable_that_is_no_number_is_named(monkeypatch, name):
+  job = {
+    "JAX_COORDINATOR_ADDRESS": "localhost:1",
+    "JAX_NUM_PROCESSES": "2",
+    "JAX_PROCESS_ID": "0",
+  }
+  job = {} if name.startswith("OMPI") else job
+  _environment(monkeypatch, {**job, name: "two"})
+  with pytest.raises(errors.UserError, match=f"^{name}=two in the environment"):
+    processes.start("auto")
+
+
 def test_a_process_that_does_not_know_which_it_is_is_refused(monkeypatch):
   env = {"JAX_COORDINATOR_ADDRESS": "localhost:1", "JAX_NUM_PROCESSES": "2"}
   _environment(monkeypatch, env)
