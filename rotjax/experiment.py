@@ -38,13 +38,33 @@ class Experiment:
     """
     dataset = config_lib.build("data", config.data)
     images = dataset.load(split)
-    view = config_lib.build_view(config)
-    view = view.resolve(images.center, images.shape[:2])
+    return cls.bound_to(config, images.shape, images.center, dataset)
+
+  @classmethod
+  def bound_to(
+    cls,
+    config: Any,
+    shape: tuple[int, int, int],
+    center: tuple[float, float] | None = None,
+    dataset: Any = None,
+  ) -> "Experiment":
+    """Builds everything for source images of this size.
+
+    Args:
+      config: resolved and validated.
+      shape: height, width and channels of the images.
+      center: that they are turned about; None for the canvas centre.
+      dataset: that they are of; None where only steps are to be made.
+
+    Raises:
+      UserError: values that do not fit.
+    """
+    view = config_lib.build_view(config).resolve(center, shape[:2])
     head = config_lib.build("head", config.head)
     model = models.build(
       config_lib.build("model", config.model),
       head.num_outputs,
-      (view.size, view.size, images.shape[-1]),
+      (view.size, view.size, shape[-1]),
       jnp.dtype(config.dtype),
     )
     angles = config_lib.build_angles(config)

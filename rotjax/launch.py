@@ -80,15 +80,15 @@ def _claim(config, workdir, overwrite):
 
 
 def _check_same(config, file, ignored=()):
-  # A config from before a field existed means that field's default.
-  here = config_lib.identity(config_lib.base())
-  here = {k: here[k] for k in here.keys() & {"init_from", "num_train_images"}}
-  here |= config_lib.identity(config_files.read(file))
+  here = config_lib.identity(config_files.read(file))
   there = config_lib.identity(config)
+  # A config from before a field existed means that field's default.
+  default = config_lib.identity(config_lib.base())
   differing = [
     key
     for key in sorted(here.keys() | there.keys())
-    if here.get(key) != there.get(key) and not key.startswith(ignored)
+    if here.get(key, default.get(key)) != there.get(key, default.get(key))
+    and not key.startswith(ignored)
   ]
   if differing:
     shown = ", ".join(

@@ -21,6 +21,7 @@ import numpy as np
 import programs
 
 from rotjax import evaluate
+from rotjax import experiment as experiment_lib
 from rotjax import view as view_lib
 from rotjax.data import split as split_lib
 
@@ -41,7 +42,7 @@ def candidates(
   """
   split = _split(programs.pictures(count, size))
   config = programs.flagship(view__size=size)
-  built = programs.parts(config, split.images.shape[1:])
+  built = experiment_lib.Experiment.bound_to(config, split.images.shape[1:])
   state = built.init_state(0)
   own = evaluate.Evaluator(
     built.view, built.angles, built.model, built.head, num_angles

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import programs
 
+from rotjax import experiment as experiment_lib
 from rotjax import warp
 
 # No section is begun after so many seconds: the last one compiles for minutes.
@@ -88,7 +89,7 @@ def small_network(args) -> str:
   batch, size, steps, _, _ = _sizes(args.quick)
   images = programs.pictures(64 if args.quick else 5000, size)
   built, half = (
-    programs.parts(
+    experiment_lib.Experiment.bound_to(
       programs.classic(view__size=size, batch_size=batch, dtype=dtype),
       images.shape[1:],
     )
@@ -173,7 +174,7 @@ def resnet(args) -> str:
   # One block is enough to see that it runs.
   depth = {"model__stages": (1,)} if args.quick else {}
   single, half = (
-    programs.parts(
+    experiment_lib.Experiment.bound_to(
       programs.classic(
         model__name="resnet50",
         view__size=size,

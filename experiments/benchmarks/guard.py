@@ -19,6 +19,7 @@ import numpy as np
 import peers_jax
 import programs
 
+from rotjax import experiment as experiment_lib
 from rotjax import warp
 
 FLOORS = pathlib.Path(__file__).with_name("floors.json")
@@ -42,7 +43,7 @@ def _warp_pair(count, size, channels) -> Pair:
 
 def _step_pair(config, size, num_seeds=1) -> Pair:
   images = programs.pictures(256, size)
-  built = programs.parts(config, images.shape[1:])
+  built = experiment_lib.Experiment.bound_to(config, images.shape[1:])
   return tuple(
     programs.stepper(built, images, num_seeds=num_seeds, stock=stock)
     for stock in (True, False)
@@ -52,7 +53,7 @@ def _step_pair(config, size, num_seeds=1) -> Pair:
 def _still_pair(config, size) -> Pair:
   """The view alone against the step: the reciprocal of its share."""
   images = programs.pictures(256, size)
-  built = programs.parts(config, images.shape[1:])
+  built = experiment_lib.Experiment.bound_to(config, images.shape[1:])
   return programs.stepper(built, images), programs.view_only(built, images)
 
 

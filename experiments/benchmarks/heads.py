@@ -13,6 +13,7 @@ import programs
 
 from rotjax import config as config_lib
 from rotjax import config_files, heads
+from rotjax import experiment as experiment_lib
 
 # Beside every head as it is by default.
 EXTRA = {
@@ -38,7 +39,9 @@ def main():
   steps = flagship.log.every_steps
   candidates = {
     name: programs.stepper(
-      programs.parts(config_lib.resolve(flagship, overrides), images.shape[1:]),
+      experiment_lib.Experiment.bound_to(
+        config_lib.resolve(flagship, overrides), images.shape[1:]
+      ),
       images,
       steps=steps,
     )

@@ -15,9 +15,9 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from rotjax import angles as angles_lib
 from rotjax import config as config_lib
-from rotjax import config_files, executors, heads, models, optim
+from rotjax import config_files, executors
+from rotjax import experiment as experiment_lib
 from rotjax import step as step_lib
 from rotjax.data import batches
 from rotjax.models import convolution, layers
@@ -56,65 +56,6 @@ def pictures(count: int, size: int = 28, channels: int = 1) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-  """What a config describes, bound to the size of its source images."""
-
-  config: Any
-  view: Any
-  angles: angles_lib.Angles
-  head: heads.Head
-  model: models.Model
-  optimizer: optim.Optimizer
-
-  def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
-    """The pure train step."""
-    return step_lib.make_train_step(
-      self.view,
-      self.angles,
-      self.model,
-      self.head,
-      self.optimizer,
-      self.config.num_steps,
-      axis_name,
-      self.config.log.every_steps,
-    )
-
-  def init_state(self, seed: int) -> step_lib.TrainState:
-    """The state before the first step."""
-    return step_lib.init_state(
-      self.model, self.optimizer, self.config.num_steps, seed
-    )
-
-
-def parts(
-  config: Any,
-  source_shape: tuple[int, int, int],
-  center: tuple[float, float] | None = None,
-) -> Parts:
-  """Builds what a config describes.
-
-  Args:
-    config: resolved.
-    source_shape: `(H, W, C)` of the images.
-    center: the dataset's own; None for the canvas centre.
-
-  Returns:
-    The parts, of which `make_step` and `init_state` make a run.
-  """
-  view = config_lib.build_view(config).resolve(center, source_shape[:2])
-  head = config_lib.build("head", config.head)
-  model = models.build(
-    config_lib.build("model", config.model),
-    head.num_outputs,
-    (view.size, view.size, source_shape[-1]),
-    jnp.dtype(config.dtype),
-  )
-  angles = config_lib.build_angles(config)
-  optimizer = config_lib.build("optim", config.optim)
-  return Parts(config, view, angles, head, model, optimizer)
-
-
-@dataclasses.dataclass(frozen=True)
 class Still:
   """A view that does not turn: a step with it has no warp."""
 
@@ -123,19 +64,11 @@ class Still:
     return image.astype(jnp.float32) / 255, angles.draw(key)
 
 
-def without_warp(built: Parts) -> Parts:
+def without_warp(
+  built: experiment_lib.Experiment,
+) -> experiment_lib.Experiment:
   """The same step on pictures as they are."""
   return dataclasses.replace(built, view=Still())
-
-
-def _stock_conv(x, kernel, stride=1, padding="SAME"):
-  return lax.conv_general_dilated(
-    x,
-    kernel,
-    (stride, stride),
-    padding,
-    dimension_numbers=("NHWC", "HWIO", "NHWC"),
-  )
 
 
 def _stock_max_pool(x, window, stride, padding):
@@ -153,14 +86,14 @@ def _stock_max_pool(x, window, stride, padding):
 def stock_layers():
   """What is traced meanwhile uses `lax.conv` and `lax.reduce_window`."""
   with (
-    mock.patch.object(convolution, "conv2d", _stock_conv),
+    mock.patch.object(convolution, "conv2d", convolution.lax_conv2d),
     mock.patch.object(layers, "max_pool", _stock_max_pool),
   ):
     yield
 
 
 def stepper(
-  built: Parts,
+  built: experiment_lib.Experiment,
   images: np.ndarray,
   *,
   num_seeds: int = 1,
@@ -213,7 +146,9 @@ def stepper(
   return call
 
 
-def view_only(built: Parts, images: np.ndarray) -> Callable[[], None]:
+def view_only(
+  built: experiment_lib.Experiment, images: np.ndarray
+) -> Callable[[], None]:
   """A call that makes one batch's views and nothing else."""
   size = built.config.batch_size
   index = np.arange(size) % len(images)

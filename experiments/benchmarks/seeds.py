@@ -11,6 +11,8 @@ import harness
 import jax
 import programs
 
+from rotjax import experiment as experiment_lib
+
 COUNTS = (1, 4, 8)
 
 
@@ -19,7 +21,7 @@ def measure(quick: bool, rounds: int):
   size, batch_size = (12, 4) if quick else (28, 128)
   images = programs.pictures(64 if quick else 5000, size)
   config = programs.flagship(view__size=size, batch_size=batch_size)
-  built = programs.parts(config, images.shape[1:])
+  built = experiment_lib.Experiment.bound_to(config, images.shape[1:])
   candidates, work = {}, {}
   for stock in (False, True):
     for count in COUNTS[: 2 if quick else None]:

@@ -22,11 +22,13 @@ import json
 import harness
 import programs
 
+from rotjax import experiment as experiment_lib
+
 OURS = "rotjax"
 
 
 def _ours(images, batch_size):
-  built = programs.parts(
+  built = experiment_lib.Experiment.bound_to(
     programs.classic(batch_size=batch_size), images.shape[1:]
   )
   return {

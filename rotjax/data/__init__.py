@@ -4,6 +4,7 @@ A dataset is a frozen dataclass whose fields are its config options. It has
 
 - `load(split) -> Split`, or a Streamed, which is its like for sets that do not
   fit into memory; split in "train", "validation", "test";
+- what it loads may state `angle_deg`, how far each image is turned already;
 - `center`: (y, x) in pixels about which its images are to be turned, or None
   for the canvas centre;
 - `name`, `num_classes`, `overlaps` (datasets whose training examples are among

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 import dataclasses
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -46,14 +47,7 @@ class Split:
 
   def rows(self, indices: np.ndarray) -> "Split":
     """A split of just these rows, positions in this one."""
-    angles = self.angle_deg
-    return dataclasses.replace(
-      self,
-      images=self.images[indices],
-      labels=self.labels[indices],
-      indices=self.indices[indices],
-      angle_deg=None if angles is None else angles[indices],
-    )
+    return take(self, indices, ("images", *PER_IMAGE))
 
   def __getitems__(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
     """Returns a batch.
@@ -67,10 +61,34 @@ class Split:
     Raises:
       IndexError: an index is out of range or not an integer.
     """
-    rows = np.asarray(indices)
-    if not rows.size:
-      rows = rows.astype(np.intp)  # numpy makes an empty list float
+    rows = positions(indices)
     return {"image": self.images[rows], "label": self.labels[rows]}
+
+
+# Of every split, resident or streamed.
+PER_IMAGE = ("labels", "indices", "angle_deg")
+
+
+def take(
+  split: Any, rows: np.ndarray, fields: Iterable[str] = PER_IMAGE
+) -> Any:
+  """A split of just some rows.
+
+  Args:
+    split: a Split, or another dataclass with these fields.
+    rows: integers or bools, positions in it.
+    fields: arrays with a row for each image, or None.
+  """
+  arrays = {name: getattr(split, name) for name in fields}
+  return dataclasses.replace(
+    split, **{k: v[rows] for k, v in arrays.items() if v is not None}
+  )
+
+
+def positions(indices: Sequence[int]) -> np.ndarray:
+  """What was asked for as an array; numpy makes an empty list float."""
+  rows = np.asarray(indices)
+  return rows if rows.size else rows.astype(np.intp)
 
 
 def check_name(split: str) -> None:

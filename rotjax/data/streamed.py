@@ -7,6 +7,7 @@ import numpy as np
 
 from rotjax import errors
 from rotjax.data import records
+from rotjax.data import split as split_lib
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,13 +44,7 @@ class Streamed:
 
   def rows(self, indices: np.ndarray) -> "Streamed":
     """A split of just these rows, positions in this one."""
-    angles = self.angle_deg
-    return dataclasses.replace(
-      self,
-      labels=self.labels[indices],
-      indices=self.indices[indices],
-      angle_deg=None if angles is None else angles[indices],
-    )
+    return split_lib.take(self, indices)
 
   def __getitems__(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
     """Reads and decodes a batch.
@@ -64,9 +59,7 @@ class Streamed:
       IndexError: an index is out of range or not an integer.
       errors.UserError: the files are gone or damaged.
     """
-    rows = np.asarray(indices)
-    if not rows.size:
-      rows = rows.astype(np.intp)  # numpy makes an empty list float
+    rows = split_lib.positions(indices)
     wanted = self.indices[rows].tolist()
     images = np.empty((len(wanted), *self.shape), np.uint8)
     try:

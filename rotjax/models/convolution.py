@@ -14,7 +14,10 @@ from jax import lax
 import jax.numpy as jnp
 
 
-def _lax_conv(x, kernel, stride, padding):
+def lax_conv2d(
+  x: jax.Array, kernel: jax.Array, stride: int = 1, padding: str = "SAME"
+) -> jax.Array:
+  """`conv2d` by XLA's own convolution, on every backend."""
   return lax.conv_general_dilated(
     x,
     kernel,
@@ -94,5 +97,5 @@ def conv2d(
     x,
     kernel,
     cpu=lambda x, kernel: _patches_conv(x, kernel, stride, padding),
-    default=lambda x, kernel: _lax_conv(x, kernel, stride, padding),
+    default=lambda x, kernel: lax_conv2d(x, kernel, stride, padding),
   )

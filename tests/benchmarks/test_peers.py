@@ -7,6 +7,7 @@ import programs
 import pytest
 
 from rotjax import angles as angles_lib
+from rotjax import experiment as experiment_lib
 from rotjax import view as view_lib
 from rotjax import warp
 
@@ -53,7 +54,9 @@ def test_torch_network_and_loss_are_ours():
   torch = pytest.importorskip("torch")
   import peers_torch
 
-  built = programs.parts(programs.classic(view__size=SIZE), (SIZE, SIZE, 1))
+  built = experiment_lib.Experiment.bound_to(
+    programs.classic(view__size=SIZE), (SIZE, SIZE, 1)
+  )
   params = jax.device_get(built.init_state(0).params)
   net = peers_torch.network(SIZE).eval()
   linear = [m for m in net if hasattr(m, "weight")]
@@ -110,8 +113,8 @@ def test_opencv_generator_makes_our_view(keras_peers):
 
 
 def test_keras_networks_have_our_sizes(keras_peers):
-  classic = programs.parts(programs.classic(), (28, 28, 1))
-  rotnet = programs.parts(
+  classic = experiment_lib.Experiment.bound_to(programs.classic(), (28, 28, 1))
+  rotnet = experiment_lib.Experiment.bound_to(
     programs.classic(
       model__widths=(64, 64),
       model__dropout=0.25,

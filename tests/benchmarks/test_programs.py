@@ -5,12 +5,14 @@ import numpy as np
 import programs
 import pytest
 
+from rotjax import experiment as experiment_lib
+
 SIZE = 12
 
 
 def built(make=programs.classic):
   config = make(view__size=SIZE, batch_size=4)
-  return programs.parts(config, (SIZE, SIZE, 1))
+  return experiment_lib.Experiment.bound_to(config, (SIZE, SIZE, 1))
 
 
 def arguments(parts):
