@@ -16,6 +16,9 @@ multiply-add rounds to the other side of an integer: a silent error of up to
 the full range in a few values per million. Integers agree in every fusion. The
 derivative (piecewise bilinear, one-sided on the pixel grid) is therefore
 stated by hand, as a JVP; it serves forward and reverse mode alike.
+
+CPUs and GPUs gather the four neighbours; a TPU, whose gathers are slow, sums
+the same products as matrix products (`warp_matmul`).
 """
 
 import functools
@@ -26,7 +29,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
-from rotjax import errors
+from rotjax import errors, warp_matmul
 
 MODES = ("constant", "edge", "reflect")
 # A shift is rounded to 2^-16 pixel, so that its products are exact integers.
@@ -137,39 +140,52 @@ def gather_pixels(pixels: jax.Array, index: jax.Array) -> jax.Array:
   return taken.astype(jnp.float32)
 
 
+def _axis(coordinate, length, bits, mode):
+  """Two neighbours of each coordinate, their weights and these' derivatives.
+
+  Weights and derivatives are zero outside the image in mode "constant".
+  """
+  low = coordinate >> bits
+  weight = (coordinate & (2**bits - 1)).astype(jnp.float32) * 2.0**-bits
+  weights, slopes = (1 - weight, weight), (-1.0, 1.0)
+  ends = (low, low + 1)
+  if mode == "constant":
+    inside = [i.astype(jnp.uint32) < length for i in ends]
+    weights = [jnp.where(m, w, 0.0) for m, w in zip(inside, weights)]
+    slopes = [jnp.where(m, s, 0.0)[..., None] for m, s in zip(inside, slopes)]
+  return [border_index(i, length, mode) for i in ends], weights, slopes
+
+
+def _axes(image, placement, size, max_scale, mode):
+  """`_axis` along y and along x."""
+  height, width, _ = image.shape
+  bits = fraction_bits((height, width), size, max_scale)
+  y, x = fixed_coordinates(placement, size, bits)
+  return _axis(y, height, bits, mode), _axis(x, width, bits, mode)
+
+
 def _taps(image, placement, size, max_scale, mode, fill):
   """What the interpolation sums, and what its derivative sums.
 
   Returns:
     The four neighbours `[H, W, C]` of each output pixel (less `fill`), row by
     row; for y and for x the pair of weights `[H, W, 1]` and the pair of their
-    derivatives, all zero outside the image in mode "constant".
+    derivatives.
   """
   height, width, channels = image.shape
-  bits = fraction_bits((height, width), size, max_scale)
-  y, x = fixed_coordinates(placement, size, bits)
   pixels = image.reshape(height * width, channels)
-
-  def axis(coordinate, length):
-    low = coordinate >> bits
-    weight = (coordinate & (2**bits - 1)).astype(jnp.float32) * 2.0**-bits
-    weights, slopes = (1 - weight, weight), (-1.0, 1.0)
-    ends = (low, low + 1)
-    if mode == "constant":
-      inside = [i.astype(jnp.uint32) < length for i in ends]
-      weights = [jnp.where(m, w, 0.0) for m, w in zip(inside, weights)]
-      slopes = [jnp.where(m, s, 0.0)[..., None] for m, s in zip(inside, slopes)]
-    index = [border_index(i, length, mode) for i in ends]
-    return index, [w[..., None] for w in weights], slopes
-
-  (y0, y1), weights_y, slopes_y = axis(y, height)
-  (x0, x1), weights_x, slopes_x = axis(x, width)
+  along_y, along_x = _axes(image, placement, size, max_scale, mode)
+  (y0, y1), weights_y, slopes_y = along_y
+  (x0, x1), weights_x, slopes_x = along_x
   taps = [
     gather_pixels(pixels, row * width + column)
     for row, column in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))
   ]
   if fill != 0:
     taps = [tap - fill for tap in taps]
+  weights_y, weights_x = (
+    [w[..., None] for w in weights] for weights in (weights_y, weights_x)
+  )
   return taps, weights_y, slopes_y, weights_x, slopes_x
 
 
@@ -179,13 +195,47 @@ def _combine(taps, along_y, along_x):
   return along_y[0] * top + along_y[1] * bottom
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5))
-def _rotate(image, placement, size, max_scale, mode, fill):
+def by_gather(
+  image: jax.Array,
+  placement: Placement,
+  size: tuple[int, int],
+  max_scale: float,
+  mode: str,
+  fill: float,
+) -> jax.Array:
+  """`rotate` by four gathers; its arguments, none left out."""
   taps, weights_y, _, weights_x, _ = _taps(
     image, placement, size, max_scale, mode, fill
   )
   out = _combine(taps, weights_y, weights_x)
   return out + fill if fill != 0 else out
+
+
+def by_matmul(
+  image: jax.Array,
+  placement: Placement,
+  size: tuple[int, int],
+  max_scale: float,
+  mode: str,
+  fill: float,
+) -> jax.Array:
+  """The same by `warp_matmul`."""
+  along_y, along_x = (
+    warp_matmul.Stencil(jnp.stack(index), jnp.stack(weights))
+    for index, weights, _ in _axes(image, placement, size, max_scale, mode)
+  )
+  image = image.astype(jnp.float32) - fill
+  return warp_matmul.interpolate(image, along_y, along_x, max_scale) + fill
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4, 5))
+def _rotate(image, placement, size, max_scale, mode, fill):
+  return lax.platform_dependent(
+    image,
+    placement,
+    tpu=lambda *args: by_matmul(*args, size, max_scale, mode, fill),
+    default=lambda *args: by_gather(*args, size, max_scale, mode, fill),
+  )
 
 
 @_rotate.defjvp
@@ -258,11 +308,10 @@ def rotate(
     )
   if max_scale is None:
     max_scale = float(scale)
-  size = tuple(size) if size is not None else image.shape[:2]
   return _rotate(
     image,
     place(image.shape, angle_deg, center, shift, scale, max_scale),
-    size,
+    image.shape[:2] if size is None else tuple(size),
     max_scale,
     mode,
     fill,
@@ -280,12 +329,13 @@ def place(
   """The arguments of `rotate` as float32, its defaults filled in."""
   if center is None:
     center = ((image_shape[0] - 1) / 2, (image_shape[1] - 1) / 2)
+  scale = jnp.asarray(scale, jnp.float32)
   return Placement(
     jnp.asarray(angle_deg, jnp.float32),
     jnp.asarray(shift, jnp.float32),
     jnp.asarray(center, jnp.float32),
     # Not minimum(), whose derivative at a tie is a half.
-    jnp.where(scale > max_scale, max_scale, jnp.asarray(scale, jnp.float32)),
+    jnp.where(scale > max_scale, max_scale, scale),
   )
 
 
