@@ -3,7 +3,8 @@
 "jit" spreads the batch over a mesh and lets the compiler place the one
 all-reduce; "pmap" maps the step over devices by hand. Both give the same
 parameters to rounding. Seeds trained together add a leading axis to the state,
-by `jax.vmap` of the step; several steps a call are a `lax.scan`.
+by `jax.vmap` of the step or, on a CPU, a loop; several steps a call are a
+`lax.scan`.
 
 Every process of a job calls the same functions in the same order, with the
 batch of the whole job; its own devices take their part of it.
@@ -49,14 +50,15 @@ class Executor:
   place_images: Callable[[np.ndarray], jax.Array]
   run: Callable[..., tuple[Any, dict]]
   local: np.ndarray
-  compiled_text: Callable[..., str]
+  compiled_text: Callable[..., str | None]
 
 
-def _program(train_step: step_lib.TrainStep, num_seeds: int):
+def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
   """`(state, images, seeds, batch) -> (state, metrics)` for S steps, R seeds.
 
   With one seed the state has no leading axis: `vmap` over an axis of one would
-  still turn plain convolutions into grouped ones.
+  still turn plain convolutions into grouped ones. Unrolled, seeds are a loop of
+  the program's text and not an axis of its arrays.
   """
 
   def one(state, seed, batch, images):
@@ -66,6 +68,9 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int):
     return train_step(state, batch)
 
   def step(state, seeds, batch, images):
+    if num_seeds > 1 and unrolled:
+      parts = unstack_seeds((state, seeds, batch), num_seeds)
+      return stack_seeds([one(*part, images) for part in parts])
     if num_seeds > 1:
       return jax.vmap(one, in_axes=(0, 0, 0, None))(state, seeds, batch, images)
     state, metrics = one(
@@ -82,6 +87,15 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int):
     return lax.scan(lambda s, b: step(s, seeds, b, images), state, batch)
 
   return program
+
+
+def _unrolled(devices: list[jax.Device]) -> bool:
+  """Whether several seeds of one device are better a loop than an axis.
+
+  XLA's CPU backend runs a batch of small matrix products at less than half of
+  their rate one by one.
+  """
+  return devices[0].platform == "cpu"
 
 
 def mesh_shape(
@@ -131,7 +145,7 @@ def jit_executor(
   state_sharding = spread("seed") if num_seeds > 1 else spread()
   batch_sharding = spread(None, "seed", "data")
   program = jax.jit(
-    _program(make_step(None), num_seeds),
+    _program(make_step(None), num_seeds, _unrolled(devices) and shape[0] == 1),
     donate_argnums=0,
     out_shardings=(state_sharding, spread()),
   )
@@ -196,7 +210,7 @@ def pmap_executor(
   here = [d.process_index == jax.process_index() for d in devices]
   local = np.repeat(here, batch_size // count)
   program = jax.pmap(
-    _program(make_step("data"), num_seeds),
+    _program(make_step("data"), num_seeds, _unrolled(devices)),
     axis_name="data",
     in_axes=(None, None, None, 0),
     out_axes=None,

@@ -151,6 +151,17 @@ def test_a_batch_may_bring_its_own_images():
       training.assert_close(a, b, atol=1e-5)
 
 
+def test_a_run_goes_on_with_another_number_of_devices():
+  # As after a requeue on another machine: four, one, two.
+  experiment = training.experiment(BATCH_NORM_AND_DROPOUT)
+  want, _ = _run(experiment, "jit", 1, steps=6)
+  state = None
+  for steps, num_devices in ((2, 4), (4, 1), (6, 2)):
+    state, _ = _run(experiment, "jit", num_devices, steps=steps, state=state)
+  assert state.step == 6
+  training.assert_close(state, want, atol=5e-6)
+
+
 def test_mesh_gives_seeds_the_devices_they_divide():
   assert executors.mesh_shape(8, 4, 16) == (4, 2)
   assert executors.mesh_shape(8, 1, 16) == (1, 8)

@@ -42,18 +42,31 @@ def ragged(batch):
   return {**batch, "mask": mask}
 
 
-def run(an_experiment, name, devices, seeds=(0,), change=None, scan=1, steps=3):
-  """Trains, and returns the state on the host and each call's metrics."""
+def run(
+  an_experiment,
+  name,
+  devices,
+  seeds=(0,),
+  change=None,
+  scan=1,
+  steps=3,
+  state=None,
+):
+  """Trains up to a step; the state on the host and each call's metrics.
+
+  From a state on the host, if one is given, else from the start.
+  """
   executor = executors.build(
     name, an_experiment.make_step, BATCH, len(seeds), devices
   )
   images = an_experiment.dataset.load("train").images
-  state = executor.place_state(
-    executors.stack_seeds([an_experiment.init_state(seed) for seed in seeds])
-  )
+  if state is None:
+    state = executors.stack_seeds([an_experiment.init_state(s) for s in seeds])
+  first = int(np.ravel(state.step)[0])
+  state = executor.place_state(state)
   placed = executor.place_images(images)
   metrics = []
-  for step in range(0, steps * scan, scan):
+  for step in range(first, steps * scan, scan):
     batch = batches.batch(len(images), BATCH, list(seeds), step, scan)
     batch = change(batch) if change else batch
     state, scalars = executor.run(
