@@ -18,7 +18,7 @@ from rotjax import errors
 
 TWO_PI = 2 * math.pi
 # NumPy in, NumPy out; jax in, jax out.
-Array = TypeVar("Array", np.ndarray, jax.Array)
+Array = TypeVar("Array", float, np.ndarray, jax.Array)
 
 
 def wrap(theta: Array, period: float = TWO_PI) -> Array:
@@ -185,8 +185,8 @@ class Angles:
     """One angle in degrees, float32 scalar, from a typed PRNG key."""
     values = self.discrete_deg
     if values is not None:
-      values = jnp.asarray(values, jnp.float32)
-      return values[jax.random.randint(key, (), 0, len(values))]
+      index = jax.random.randint(key, (), 0, len(values))
+      return jnp.asarray(values, jnp.float32)[index]
     low, high = self.range_deg
     return jax.random.uniform(key, (), jnp.float32, low, high)
 

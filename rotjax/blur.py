@@ -19,8 +19,8 @@ def gaussian(image: jax.Array, sigma: float) -> jax.Array:
   """
   reach = max(1, math.ceil(4 * sigma))
   offsets = np.arange(-reach, reach + 1)
-  weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-  weights = [float(w) for w in weights / weights.sum()]
+  gaussian = np.exp(-0.5 * (offsets / sigma) ** 2)
+  weights = [float(w) for w in gaussian / gaussian.sum()]
   blurred = image.astype(jnp.float32)
   for axis in (0, 1):
     length = blurred.shape[axis]

@@ -153,7 +153,7 @@ def fit(
   Returns:
     The calibration: a tempering where a density is stated, else a von Mises.
   """
-  if log_density is not None:
+  if log_density is not None and table is not None:
     return Calibration("temper", fit_temper(table, log_density))
   residual = angles.difference(
     np.asarray(answer, np.float64), np.asarray(theta, np.float64)
@@ -213,10 +213,15 @@ def apply(
 
   Returns:
     `[...]` at theta and `[..., G]` on `probabilistic.grid(G)`; nats per radian.
+
+  Raises:
+    ValueError: no density for a tempering.
   """
   value = jnp.asarray(calibration.value, jnp.float32)
   ring = on_ring(calibration, answer, table)
   if calibration.kind == "vonmises":
     return _vonmises_log_density(value, answer, theta), ring
+  if log_density is None:
+    raise ValueError("a tempering needs the log-density at the truth")
   _, log_z = _temper(value, table)
   return value * jnp.maximum(log_density, _FLOOR) - log_z, ring

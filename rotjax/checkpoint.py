@@ -5,6 +5,7 @@ neither ever deletes the other's. Every save carries a digest of its arrays:
 orbax restores a flipped byte without a word.
 """
 
+from collections.abc import Callable
 import dataclasses
 import hashlib
 import logging
@@ -29,6 +30,17 @@ class DamagedError(Exception):
   """A checkpoint that cannot be read, or not as it was written."""
 
 
+class _NoLateReports:
+  """An unraisablehook for all but reports to a loop that is closed."""
+
+  def __init__(self, before: Callable[[Any], Any]):
+    self._before = before
+
+  def __call__(self, report: Any) -> None:
+    if str(report.exc_value) != "Event loop is closed":
+      self._before(report)
+
+
 def _ignore_late_reports() -> None:
   """Silences the reads and writes that a failed call leaves behind.
 
@@ -36,16 +48,8 @@ def _ignore_late_reports() -> None:
   first failure; the others then report to a closed loop, each with a traceback
   on stderr, whenever they end.
   """
-  before = sys.unraisablehook
-  if getattr(before, "is_for_late_reports", False):
-    return
-
-  def hook(report):
-    if str(report.exc_value) != "Event loop is closed":
-      before(report)
-
-  hook.is_for_late_reports = True
-  sys.unraisablehook = hook
+  if not isinstance(sys.unraisablehook, _NoLateReports):
+    sys.unraisablehook = _NoLateReports(sys.unraisablehook)
 
 
 def digest(tree: Any) -> str:

@@ -31,8 +31,8 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
       continue
     key, equals, value = item.removeprefix("--config.").partition("=")
     if not equals:
-      value = next(items, None)
-      if value is None or value.startswith("--"):
+      value = next(items, "--")
+      if value.startswith("--"):
         raise errors.UserError(
           f"--config.{key} needs a value: --config.{key}=VALUE"
         )
@@ -80,7 +80,8 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
     sys.exit(1)
   except Exception as error:
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-      where = f" for {error.filename}" if error.filename else ""
+      file = getattr(error, "filename", None)
+      where = f" for {file}" if file else ""
       message = (
         f"no space left on the disk{where}: free some and run the same command"
         " again, which goes on from the last good checkpoint"

@@ -39,6 +39,7 @@ def load_module(path: pathlib.Path) -> types.ModuleType:
   module_spec = importlib.util.spec_from_file_location(
     f"rotjax_config_{path.stem}", path
   )
+  assert module_spec and module_spec.loader, path  # as for any .py file
   module = importlib.util.module_from_spec(module_spec)
   try:
     module_spec.loader.exec_module(module)

@@ -78,13 +78,13 @@ def rotate(
     `[height, width, C]` float32 in the image's units, which it may overshoot
     by a few percent. Not differentiable in the angle.
   """
-  size = tuple(size) if size is not None else image.shape[:2]
-  landing = landing or tuple((side - 1) / 2 for side in size)
+  height, width = image.shape[:2] if size is None else size
+  middle = ((height - 1) / 2, (width - 1) / 2)
+  y, x = middle if landing is None else landing
   s = supersample
-  fine = (size[0] * s, size[1] * s)
-  shift = tuple(s * (at - (n - 1) / 2) for at, n in zip(landing, size))
+  shift = (s * (y - middle[0]), s * (x - middle[1]))
   placement = warp.place(
     image.shape, angle_deg, center, shift, jnp.asarray(scale) / s, max_scale / s
   )
-  samples = _sample(image, placement, fine, max_scale / s)
-  return samples.reshape(size[0], s, size[1], s, -1).mean((1, 3))
+  samples = _sample(image, placement, (height * s, width * s), max_scale / s)
+  return samples.reshape(height, s, width, s, -1).mean((1, 3))

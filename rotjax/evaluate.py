@@ -7,6 +7,7 @@ last call is padded and its padding cut off again.
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -48,26 +49,29 @@ def answers(
     given, and, asked for, its "table" `[N, G]` on `probabilistic.grid()`, nats
     per radian.
   """
-  decoded, diagnostics, log_density, table = [], [], [], []
+  decoded, diagnostics = [], []
+  log_density: list[jax.Array] = []
+  table: list[jax.Array] = []
   for k in range(4 if tta == "rot90" else 1):
     turn = angles.to_theta(jnp.float32(90.0 * k))
     outputs = network(jnp.rot90(inputs, k, axes=(1, 2))).astype(jnp.float32)
     decoded.append(head.decode(outputs) - turn)
     diagnostics.append(heads.diagnostics(head, outputs))
     if theta is not None:
-      log_density.append(
-        head.log_density(outputs, angles_lib.wrap(theta + turn))
-      )
+      at_truth = head.log_density(outputs, angles_lib.wrap(theta + turn))
+      if at_truth is not None:
+        log_density.append(at_truth)
     if with_table:
       ring = probabilistic.tabulate(head, outputs, probabilistic.grid())
       # The ring is turned back, too: a quarter turn is a whole number of its
       # points for every period.
       points = round(90 * k / angles.period_deg * probabilistic.GRID_SIZE)
-      table.append(None if ring is None else jnp.roll(ring, -points, -1))
+      if ring is not None:
+        table.append(jnp.roll(ring, -points, -1))
   pooled = {
     name: jax.nn.logsumexp(jnp.stack(parts), axis=0) - math.log(len(parts))
     for name, parts in (("log_density", log_density), ("table", table))
-    if parts and parts[0] is not None  # no density is stated
+    if parts  # a density is stated
   }
   if len(decoded) > 1:
     decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
@@ -104,9 +108,13 @@ class Evaluator:
   batch_views: int = 1024
   interpolator: str = "own"
 
-  def __post_init__(self):
-    object.__setattr__(self, "_score", jax.jit(self._score_views))
-    object.__setattr__(self, "_answer", jax.jit(self._answer_views))
+  @functools.cached_property
+  def _score(self):
+    return jax.jit(self._score_views)
+
+  @functools.cached_property
+  def _answer(self):
+    return jax.jit(self._answer_views)
 
   def _answers(
     self, params, model_state, images, known_deg, angle_deg, uniform, with_table
@@ -314,7 +322,7 @@ def _known(split: Split) -> np.ndarray:
   """`[n, 1]` degrees by which each image is turned already."""
   if split.angle_deg is None:
     return np.zeros((len(split), 1), np.float32)
-  return np.float32(split.angle_deg)[:, None]
+  return split.angle_deg.astype(np.float32)[:, None]
 
 
 def _spread(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:

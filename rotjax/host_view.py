@@ -26,7 +26,7 @@ def render(
   out = np.zeros((*angle_deg.shape, *shape), np.float32)
   for i, image in enumerate(images):
     center = np.asarray(view.center_of(image), np.float64)
-    planes = np.moveaxis(view.prepare(image), -1, 0)
+    planes = np.moveaxis(np.asarray(view.prepare(image)), -1, 0)
     # The spline's coefficients once, not for every angle.
     splines = [scipy.ndimage.spline_filter(np.float64(p)) for p in planes]
     for j, angle in enumerate(angle_deg[i]):

@@ -130,7 +130,9 @@ def preturned(
   )
 
 
-def isotropic(kind: str, count: int, shape: tuple[int, ...], seed: int):
+def isotropic(
+  kind: str, count: int, shape: tuple[int, ...], seed: int
+) -> Sources:
   """Synthetic sources without any orientation: the worst cases.
 
   Args:
@@ -190,7 +192,9 @@ class Planted:
     s = math.sqrt(1 - 4 * self.rho**2)
     return math.log((1 + s) / 2) + 1 - s
 
-  def sample(self, key, image, angles):
+  def sample(
+    self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
+  ) -> tuple[jax.Array, jax.Array]:
     """As `View.sample`."""
     dot_key, flip_key, view_key = jax.random.split(key, 3)
     picture, angle_deg = self.view.sample(view_key, image, angles)
@@ -305,7 +309,9 @@ class Probe:
 
 
 @functools.partial(jax.jit, static_argnums=(0,))
-def draw_views(view: view_lib.View, images: jax.Array, keys: jax.Array):
+def draw_views(
+  view: view_lib.View, images: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
   """One draw of each image: `[n, size, size, C]` views and `[n]` degrees."""
   return jax.vmap(lambda key, image: view.sample(key, image, UNIFORM))(
     keys, images

@@ -93,7 +93,7 @@ class Adam(Optimizer):
   eps: float = 1e-8
   weight_decay: float = 0.0
 
-  def rule(self, schedule):
+  def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.adamw(
       schedule,
       self.b1,
@@ -112,7 +112,7 @@ class Sgd(Optimizer):
   momentum: float = 0.9
   nesterov: bool = False
 
-  def rule(self, schedule):
+  def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.sgd(schedule, self.momentum or None, self.nesterov)
 
 
@@ -126,7 +126,7 @@ class Adadelta(Optimizer):
   rho: float = 0.95
   eps: float = 1e-7
 
-  def rule(self, schedule):
+  def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.adadelta(schedule, self.rho, self.eps)
 
 

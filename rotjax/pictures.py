@@ -154,10 +154,11 @@ def decode(
       than Pillow's limit.
   """
   try:
-    with PIL.Image.open(stream, formats=names) as file:
+    with PIL.Image.open(stream, formats=tuple(names)) as file:
       if least is not None and least < min(file.size):
         scale = least / min(file.size)
-        file.draft(None, tuple(math.ceil(scale * x) for x in file.size))
+        width, height = file.size
+        file.draft(None, (math.ceil(scale * width), math.ceil(scale * height)))
       file.load()
       return PIL.ImageOps.exif_transpose(file)
   except PIL.UnidentifiedImageError:

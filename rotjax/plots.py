@@ -99,7 +99,7 @@ def error_by_angle(p: metrics.Predictions) -> matplotlib.figure.Figure:
 def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
   """Where the predictions lie on the circle, beside the true angles."""
   figure = _figure(4.6, 4.6)
-  axes = figure.add_subplot(projection="polar")
+  axes: Any = figure.add_subplot(projection="polar")
   axes.set_theta_zero_location("N")  # 0 degrees is up, as on the screen
   turn = 360 / p.angles.period_deg  # the period fills the circle
   bins = 120
@@ -186,7 +186,9 @@ def _picture_with_arrows(axes, picture, truth_deg, answer_deg, view):
     )
 
 
-def write_all(folder: pathlib.Path, experiment: Any, p: metrics.Predictions):
+def write_all(
+  folder: pathlib.Path, experiment: Any, p: metrics.Predictions
+) -> None:
   """Writes plots/*.png of a run.
 
   Args:

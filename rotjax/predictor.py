@@ -25,7 +25,7 @@ from rotjax import errors, pictures
 BATCH = 64
 
 # `[b, S, S, C]` uint8 -> `[b]` radians of real turn, `[b, G]` nats per radian.
-AnswerFn = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+AnswerFn = Callable[[jax.typing.ArrayLike], tuple[jax.Array, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -241,9 +241,10 @@ def together(work: Callable[[], T]) -> T:
     return work()
   from rotjax import stopping
 
-  found, error = None, None
+  found: list[T] = []
+  error = None
   try:
-    found = work()
+    found.append(work())
   except (errors.UserError, stopping.Stopped) as mistake:
     error = mistake
   stopped = any_of(isinstance(error, stopping.Stopped))
@@ -254,7 +255,7 @@ def together(work: Callable[[], T]) -> T:
     raise stopping.Stopped("a signal to another process")
   if any(others):
     raise errors.ToldElsewhereError(next(filter(None, others)))
-  return found
+  return found[0]
 
 
 def on_main(work: Callable[[], T]) -> T:

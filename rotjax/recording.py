@@ -26,9 +26,10 @@ class Recorder:
     self._images = config.batch_size * len(runs)
     label = runs[0].path.name if len(runs) == 1 else f"{len(runs)} seeds"
     self._progress = writers.Progress(step, config.num_steps, label)
-    self._pending = None
+    self._pending: tuple[int, dict] | None = None
     self.told = False
-    self._step, self._since, self._waited = step, None, 0.0
+    self._step, self._waited = step, 0.0
+    self._since: float | None = None
     self._rates: dict[str, float] = {}
 
   def push(self, first_step: int, scalars: dict) -> None:

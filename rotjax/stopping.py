@@ -5,7 +5,7 @@ import contextlib
 import math
 import signal
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rotjax import errors
 
@@ -88,7 +88,8 @@ def on_signals() -> Iterator[Flag]:
   if _active is not None:
     yield _active
     return
-  flag, before = Flag(_deadline), {}
+  flag = Flag(_deadline)
+  before: dict[int, Any] = {}
 
   def handle(number, _):
     flag.reason = signal.Signals(number).name
@@ -104,5 +105,5 @@ def on_signals() -> Iterator[Flag]:
     yield flag
   finally:
     _active = None
-    for number, handler in before.items():
-      signal.signal(number, handler)
+    for caught, handler in before.items():
+      signal.signal(caught, handler)

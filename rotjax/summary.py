@@ -8,7 +8,7 @@ import json
 import pathlib
 import platform
 import sys
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -70,7 +70,7 @@ def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
     decoded=np.deg2rad(p.decoded_deg).astype(np.float32),
     example=p.example,
     label=p.label,
-    **{k: v.astype(np.float32) for k, v in p.scores.items()},
+    **cast(Any, {k: v.astype(np.float32) for k, v in p.scores.items()}),
   )
 
 
@@ -216,7 +216,9 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
   interval = summary.get("test_interval", {})
-  lines = [("test", "this run", "95% of images", "other warp", "chance")]
+  lines: list[tuple[str, ...]] = [
+    ("test", "this run", "95% of images", "other warp", "chance")
+  ]
   for key, words, form in _ROWS:
     if key not in test:
       continue

@@ -1,6 +1,7 @@
 """What a finished run's folder holds, for whatever goes on from it."""
 
 from collections.abc import Callable
+import dataclasses
 import json
 import logging
 import pathlib
@@ -164,8 +165,8 @@ def start_from(
   found = processes.from_main(found or (fresh.params, fresh.model_state))
   params, model_state = found
   ema_params = None if fresh.ema_params is None else params
-  return fresh.replace(
-    params=params, model_state=model_state, ema_params=ema_params
+  return dataclasses.replace(
+    fresh, params=params, model_state=model_state, ema_params=ema_params
   )
 
 

@@ -131,7 +131,7 @@ def _options(original: str | os.PathLike) -> dict[str, Any]:
   return {"format": form, **options}
 
 
-def _kept_exif(exif: PIL.Image.Exif, form: str) -> PIL.Image.Exif:
+def _kept_exif(exif: PIL.Image.Exif, form: str | None) -> PIL.Image.Exif:
   """EXIF less the orientation; all of it read, for the file will be closed."""
   tags = PIL.ExifTags.Base
   # In a TIFF the other tags say how this file's pixels were laid out.

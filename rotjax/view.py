@@ -10,10 +10,11 @@ each of them lets a network read in place of the content.
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import blur, cubic, errors, warp
@@ -225,7 +226,7 @@ class View:
       ]
     )
 
-  def center_of(self, image):
+  def center_of(self, image: jax.Array | np.ndarray) -> Any:
     """(y, x), in source pixels, that `image` is turned about."""
     if self.center == "centroid":
       return self._centroid(image)
@@ -235,11 +236,14 @@ class View:
     """The beginning of `render`: the source as it is turned."""
     return blur.gaussian(image, self.blur) if self.blur else image
 
-  def scale_of(self, source_size: tuple[int, int], angle_deg):
+  def scale_of(
+    self, source_size: tuple[int, ...], angle_deg: jax.typing.ArrayLike
+  ) -> tuple[float | jax.Array, float]:
     """Source pixels in a canvas pixel, and its static bound."""
     if self.crop in ("none", "circle"):
       return 1 / self.zoom, 1 / self.zoom
-    cosine, sine = (jnp.abs(t) for t in warp.unit_vector(angle_deg))
+    unit = warp.unit_vector(jnp.asarray(angle_deg))
+    cosine, sine = (jnp.abs(t) for t in unit)
     height, width = source_size
     if self.crop == "inscribed":
       side = min(height, width) / self.size
@@ -305,7 +309,7 @@ class View:
       turned = self._turn(image, draw, center)
     return self.finish(turned)
 
-  def finish(self, turned: jax.Array) -> jax.Array:
+  def finish(self, turned: jax.Array | np.ndarray) -> jax.Array:
     """The end of `render`: scales the pixels of a turned picture and masks it.
 
     Args:
@@ -316,7 +320,7 @@ class View:
     """
     if self.threshold:
       turned = 255 * (turned > 255 * self.threshold)
-    pixels = turned.astype(jnp.float32) * _PIXEL_RANGES[self.pixel_range]
+    pixels = jnp.asarray(turned, jnp.float32) * _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
       inside = warp.disc((self.size, self.size))[..., None]
       pixels = jnp.where(inside, pixels, 0.0)

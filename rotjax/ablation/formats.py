@@ -4,7 +4,10 @@ import csv
 import html
 import io
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # tables imports this file
+  from rotjax.ablation import tables
 
 # Columns whose numbers want three decimals, not two.
 _FINE = ("acc", "auc", "near_", "occupancy", "saturated_share", "tanh_slope")
@@ -48,7 +51,7 @@ def _grid(table, mark) -> list[list[str]]:
   return lines
 
 
-def text(table) -> str:
+def text(table: "tables.Table") -> str:
   """Aligned columns for a terminal; * marks the best."""
   grid = _grid(table, lambda t, best, tied: t + " *" * best + " =" * tied)
   widths = [max(map(len, column)) for column in zip(*grid)]
@@ -61,7 +64,7 @@ def text(table) -> str:
   return "\n".join([*lines, "", *notes]) + "\n"
 
 
-def markdown(table) -> str:
+def markdown(table: "tables.Table") -> str:
   """With notes below."""
 
   def mark(text, best, tied):
@@ -75,7 +78,7 @@ def markdown(table) -> str:
   return "\n".join([*lines, "", *(f"- {n}" for n in table.notes)]) + "\n"
 
 
-def latex(table) -> str:
+def latex(table: "tables.Table") -> str:
   """For booktabs; needs \\usepackage{booktabs}."""
   replaced = str.maketrans(
     {
@@ -117,7 +120,7 @@ def latex(table) -> str:
   )
 
 
-def csv_text(table) -> str:
+def csv_text(table: "tables.Table") -> str:
   """Every number in a column of its own, unrounded."""
   parts = ("mean", "sd", "low", "high")
   numeric = {
@@ -135,7 +138,7 @@ def csv_text(table) -> str:
   for row in table.rows:
     line = [row.name, row.status]
     for key in table.columns:
-      cell = row.cells.get(key)
+      cell: Any = row.cells.get(key)
       if key not in numeric:
         line.append(cell or "")
       elif hasattr(cell, "estimate"):
@@ -150,7 +153,7 @@ def csv_text(table) -> str:
   return out.getvalue()
 
 
-def html_table(table) -> str:
+def html_table(table: "tables.Table") -> str:
   """A <table> and its notes; `data-sort` holds what a column sorts by."""
   lines = ['<table class="results"><thead><tr>']
   head = ["arm", *(table.titles[c] for c in table.columns)]
@@ -161,7 +164,7 @@ def html_table(table) -> str:
     kind = ' class="chance"' if row.name == "chance" else ""
     lines.append(f"<tr{kind}><td>{html.escape(name)}</td>")
     for key in table.columns:
-      cell = row.cells.get(key)
+      cell: Any = row.cells.get(key)
       shown = html.escape(cell_text(key, cell))
       value = cell.estimate.mean if hasattr(cell, "estimate") else (cell or "")
       sort = html.escape(str(value), quote=True)

@@ -39,7 +39,8 @@ def run_arm(
   folder.mkdir(parents=True, exist_ok=True)
   (folder / "failed.json").unlink(missing_ok=True)
   try:
-    config, chosen = arm.config, []
+    config = arm.config
+    chosen: list[dict] = []
     if plan.tuning:
       config, chosen = tuning.choose(config, folder / "tuning", plan.tuning)
     folders = manifest.seed_folders(workdir, arm)

@@ -103,10 +103,11 @@ def learning_curves(
 ) -> Figures:
   """Validation error against steps, a band from the least to the greatest
   seed."""
-  bands = {
-    name: figures.series(r, "val/mae_deg") for name, r in records.items()
-  }
-  bands = {name: band for name, band in bands.items() if band is not None}
+  bands = {}
+  for name, of_arm in records.items():
+    band = figures.series(of_arm, "val/mae_deg")
+    if band is not None:
+      bands[name] = band
   shared = figures.limits([a for band in bands.values() for a in band[1:]])
   return {
     name: figures.curve(band, _others(name, bands), chance, shared)

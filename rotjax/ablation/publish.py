@@ -24,19 +24,19 @@ def write(
   out.mkdir(parents=True, exist_ok=True)
   tables.write_all(table, out)
   arms = [a for a in results.read_all(plan, workdir) if a.predictions]
-  estimates = {
-    row.name: row.cells["mae_deg"].estimate
-    for row in table.rows
-    if row.name != "chance" and "mae_deg" in row.cells
-  }
+  estimates = {}
+  for row in table.rows:
+    cell = row.cells.get("mae_deg")
+    if isinstance(cell, tables.Cell):
+      estimates[row.name] = cell.estimate
+  chance = estimates.pop("chance", None)
   values = {
     a.arm.name: [s["test"]["mae_deg"] for s in a.summaries.values()]
     for a in arms
   }
   with figures.style():
     if estimates:
-      chance = table.rows[-1].cells.get("mae_deg")
-      level = getattr(chance, "estimate", None) and chance.estimate.mean
+      level = None if chance is None else chance.mean
       figure = plots.intervals(estimates, values, {}, level)
       figure.savefig(out / "intervals.png", dpi=120)
     if arms:

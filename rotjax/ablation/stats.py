@@ -66,7 +66,7 @@ def combine(
   num_seeds = len(values)
   by_image = draws.mean(0).var(ddof=1)
   if num_seeds == 1:
-    variance, freedom = by_image, num_images - 1
+    variance, freedom = by_image, float(num_images - 1)
     sd = None
   else:
     sd = float(values.std(ddof=1))

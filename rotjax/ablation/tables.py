@@ -43,6 +43,17 @@ DEFAULT = (
   "recalibrated_crps_deg",
   *FACTS,
 )
+_LOWER_IS_BETTER = (
+  "mae_deg",
+  "median_deg",
+  "rmse_deg",
+  "p90_deg",
+  "p95_deg",
+  "nll",
+  "crps_deg",
+  "energy_score",
+  "aurc_deg",
+)
 _HIGHER_IS_BETTER = ("acc_at_", "auc_at_", "accuracy")
 
 
@@ -120,7 +131,9 @@ def build(
   columns = list(columns) or list(plan.columns) or list(DEFAULT)
   _check(columns, sort, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
-  found = {c: _column(c, arms) for c in {*metrics, sort or "mae_deg"}}
+  found: dict[str, dict[str, Any]] = {
+    c: _column(c, arms) for c in {*metrics, sort or "mae_deg"}
+  }
   found |= _facts(arms, audits.verdicts(workdir, plan))
   difference, note = _differences(plan, arms)
   found["difference"] = difference
@@ -196,22 +209,19 @@ def _column(metric: str, arms: list[results.ArmResult]) -> dict[str, Cell]:
 def _ranked(metric: str) -> bool:
   """Whether more or less of a metric is plainly better."""
   plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  ranked = ("mae_deg", "median_deg", "rmse_deg", "p90_deg", "p95_deg", "nll")
-  ranked += ("crps_deg", "energy_score", "aurc_deg")
-  return plain in ranked or plain.startswith(_HIGHER_IS_BETTER)
+  return plain in _LOWER_IS_BETTER or plain.startswith(_HIGHER_IS_BETTER)
 
 
 def _tied(best: str, samples: dict[str, stats.Sample]) -> list[str]:
   if best not in samples:
     return []
-  against = {
-    name: sample.minus(samples[best])
-    for name, sample in samples.items()
-    if name != best
-  }
-  against = {name: e for name, e in against.items() if e is not None}
-  adjusted = stats.holm([e.p_value for e in against.values()])
-  return [name for name, p in zip(against, adjusted) if p >= 0.05]
+  p_values = {}
+  for name, sample in samples.items():
+    against = sample.minus(samples[best]) if name != best else None
+    if against is not None:
+      p_values[name] = against.p_value
+  adjusted = stats.holm(list(p_values.values()))
+  return [name for name, p in zip(p_values, adjusted) if p >= 0.05]
 
 
 def _values(metric: str, arm: results.ArmResult) -> list[float]:
@@ -331,7 +341,7 @@ def to_dict(table: Table) -> dict[str, Any]:
 
 def write_all(table: Table, folder: pathlib.Path) -> None:
   """table.md, .tex, .csv, .json and .html into a folder."""
-  for ending, text in formats.FILES.items():
-    (folder / f"table.{ending}").write_text(text(table))
+  for ending, text_of in formats.FILES.items():
+    (folder / f"table.{ending}").write_text(text_of(table))
   text = json.dumps(to_dict(table), indent=2) + "\n"
   (folder / "table.json").write_text(text)

@@ -97,7 +97,7 @@ def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
     validation.check(trial)
     folder = workdir / f"{field.rpartition('.')[2]}-{value:g}"
     scores[value] = _validation_error(trial, folder)
-  best = min(scores, key=scores.get)
+  best = min(scores, key=scores.__getitem__)
   if math.isinf(scores[best]):
     raise errors.UserError(
       f"{config.name}: training diverged with every {field} of {list(values)}"

@@ -70,6 +70,9 @@ class _Idx:
   what is replaced here.
   """
 
+  name: str
+  URL: str
+
   def _split_generators(self, dl_manager):
     # Not download_and_extract: TFDS extracts with TensorFlow.
     train_images, train_labels, test_images, test_labels = dl_manager.download(

@@ -9,6 +9,7 @@ import hashlib
 import os
 import pathlib
 import tempfile
+from typing import Any, cast
 import zipfile
 
 import numpy as np
@@ -78,7 +79,7 @@ def save(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
-      np.savez(file, **arrays)
+      np.savez(file, **cast(dict[str, Any], arrays))
     os.replace(scratch, path)
   except (OSError, zipfile.LargeZipFile):
     pass

@@ -4,11 +4,10 @@ Both give the same batches, in an order that is a pure function of (seed, step):
 resuming needs the step alone.
 """
 
-from collections.abc import Iterator
 import functools
 import os
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,8 +24,11 @@ class Feed(Protocol):
     waited: seconds that `take` has waited for images so far.
   """
 
-  images: np.ndarray | None
-  waited: float
+  @property
+  def images(self) -> np.ndarray | None: ...
+
+  @property
+  def waited(self) -> float: ...
 
   def take(self, num_steps: int) -> dict[str, np.ndarray]:
     """The batch of the next steps, as `batches.batch` describes it."""
@@ -128,7 +130,8 @@ def _load(split, batch_size, seeds, local, step) -> np.ndarray:
   return images
 
 
-def _ahead(load, steps, threads, prefetch) -> Iterator[np.ndarray]:
+def _ahead(load, steps, threads, prefetch) -> Any:
+  """grain's iterator over `load(step)`; it can be closed."""
   import grain  # takes a second; a resident set does not need it
 
   options = grain.ReadOptions(

@@ -80,17 +80,15 @@ class Blocks:
     files = self.files(number)
     path = self.folder / f"block-{number:06d}.npz"
     kept = Block.of(cache.load(path), len(files))
-    squares = kept.squares if kept else [None] * len(files)
+    found = dict(enumerate(kept.squares)) if kept else {}
     # What could not even be read may have been a matter of the moment.
     missing = [
-      i for i, square in enumerate(squares) if not (square and square.digest)
+      i for i in range(len(files)) if not (i in found and found[i].digest)
     ]
     if bar is not None:
       bar.update(len(files) - len(missing))
-    found = self._decode([files[i] for i in missing], bar)
-    block = Block(list(squares))
-    for i, square in zip(missing, found):
-      block.squares[i] = square
+    found |= zip(missing, self._decode([files[i] for i in missing], bar))
+    block = Block([found[i] for i in range(len(files))])
     if block != kept:
       cache.save(path, block.arrays())
     return block

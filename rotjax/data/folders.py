@@ -107,8 +107,8 @@ def info(folder: pathlib.Path) -> Info:
     fields = json.loads((folder / _INFO).read_text(encoding="utf-8"))
     splits = tuple(split["name"] for split in fields.get("splits", ()))
     # A dataset prepared before there was a choice does not state its format.
-    formats = (fields.get("fileFormat") or "tfrecord",)
-    formats += tuple(fields.get("alternativeFileFormats", ()))
+    first = fields.get("fileFormat") or "tfrecord"
+    formats = (first, *fields.get("alternativeFileFormats", ()))
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise errors.UserError(
       f"cannot read {folder / _INFO} ({type(error).__name__}): delete the"

@@ -82,7 +82,7 @@ def assign(
     ranks.append(
       2 if at < test_share else 1 if at >= 1 - validation_share else 0
     )
-  highest = {}
+  highest: dict[str, int] = {}
   for digest, rank in zip(digests, ranks, strict=True):
     highest[digest] = max(rank, highest.get(digest, 0))
   return [split_lib.SPLITS[highest[digest]] for digest in digests]

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rotjax import errors
 from rotjax.data import folders, prepare, read, records
@@ -94,7 +94,7 @@ class Mnist:
 
     from rotjax.data import builders
 
-    builder_cls = {
+    builder_cls: Any = {
       "mnist": builders.Mnist,
       "fashion_mnist": builders.FashionMnist,
     }[self.name]

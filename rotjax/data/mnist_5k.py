@@ -135,7 +135,7 @@ def split_rows(labels: np.ndarray) -> dict[str, np.ndarray]:
   Returns:
     For each split the rows of its examples.
   """
-  rows = {name: [] for name in split_lib.SPLITS}
+  rows: dict[str, list] = {name: [] for name in split_lib.SPLITS}
   for kind in np.unique(labels):
     train, validation, test = np.split(
       np.flatnonzero(labels == kind), (350, 400)

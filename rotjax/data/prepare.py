@@ -61,6 +61,7 @@ def publish(
     scratch = pathlib.Path(tempfile.mkdtemp(prefix=".preparing-", dir=root))
     build(scratch)
     made = folders.newest(scratch, name)
+    assert made is not None, f"{name} was built and is not there"
     folder = root / made.relative_to(scratch)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

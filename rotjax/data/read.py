@@ -1,6 +1,7 @@
 """From a prepared TFDS dataset to arrays: decode once, keep, share."""
 
 import functools
+from typing import overload
 
 import numpy as np
 
@@ -10,6 +11,26 @@ from rotjax.data import split as split_lib
 
 # One call for many examples: one call each takes ten times as long.
 _BLOCK = 4096
+
+
+@overload
+def load(
+  prepared: records.Prepared,
+  split: str,
+  classes: tuple[int, ...] = (),
+  center: tuple[float, float] | None = None,
+  max_resident_mb: None = None,
+) -> split_lib.Split: ...
+
+
+@overload
+def load(
+  prepared: records.Prepared,
+  split: str,
+  classes: tuple[int, ...],
+  center: tuple[float, float] | None,
+  max_resident_mb: int,
+) -> split_lib.Split | streamed.Streamed: ...
 
 
 def load(
@@ -141,16 +162,16 @@ def _kept(kind, prepared, stamp, origin, classes, decode):
 
 def _sound(arrays: dict[str, np.ndarray], kind: str, turned: bool) -> bool:
   """Whether cached arrays have the names, types and shapes of `_read`'s."""
-  names = {"labels": np.int32, "indices": np.int64}
+  names = {"labels": "int32", "indices": "int64"}
   if turned:
-    names["angle_deg"] = np.float64
+    names["angle_deg"] = "float64"
   first, rank = ("images", 4) if kind == "images" else ("shape", 1)
   if set(arrays) != {*names, first} or arrays[first].ndim != rank:
     return False
   if kind == "images":
-    n, dtype = len(arrays["images"]), np.uint8
+    n, dtype = len(arrays["images"]), "uint8"
   else:
-    n, dtype = len(arrays["indices"]), np.int64
+    n, dtype = len(arrays["indices"]), "int64"
   return arrays[first].dtype == dtype and all(
     arrays[key].dtype == kind and arrays[key].shape == (n,)
     for key, kind in names.items()

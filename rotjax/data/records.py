@@ -4,7 +4,6 @@ TFDS deserializes; Pillow is called directly for the pixels, because TFDS's own
 decoding takes twice as long, or another library where OpenCV is installed.
 """
 
-from collections.abc import Sequence
 import dataclasses
 import functools
 import io
@@ -92,12 +91,12 @@ class Prepared:
       )
     return feature.num_classes
 
-  def source(self, origin: str) -> Sequence[dict[str, Any]]:
+  def source(self, origin: str) -> Any:
     """The examples of a prepared split, images still encoded.
 
-    The same object for all of a process; its `__getitems__` may be called from
-    several threads at once. One call for many examples is ten times as fast
-    as one call each.
+    A sequence of dicts, the same object for all of a process; its
+    `__getitems__` may be called from several threads at once. One call for
+    many examples is ten times as fast as one call each.
 
     Raises:
       Any of DAMAGE.
@@ -157,9 +156,9 @@ def pixels(data: bytes, channels: int) -> np.ndarray:
   import PIL.Image
 
   with PIL.Image.open(io.BytesIO(data)) as picture:
-    if picture.mode != _MODES[channels]:
-      picture = picture.convert(_MODES[channels])
-    array = np.asarray(picture)
+    # `convert` copies, also where there is nothing to convert.
+    right = picture.mode == _MODES[channels]
+    array = np.asarray(picture if right else picture.convert(_MODES[channels]))
   return array.reshape(*array.shape[:2], channels)
 
 

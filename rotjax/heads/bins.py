@@ -4,6 +4,7 @@ Bin k is centred on 2 pi k / K (so K = 360 has its centres on whole degrees)
 and reaches half a bin to either side.
 """
 
+from collections.abc import Callable
 import dataclasses
 import math
 
@@ -115,7 +116,7 @@ def expectation(
   return cross_entropy(logits, theta) + weight * arc
 
 
-LOSSES = {
+LOSSES: dict[str, Callable[..., jax.Array]] = {
   "cross_entropy": cross_entropy,
   "expectation": expectation,
   "gaussian": gaussian,

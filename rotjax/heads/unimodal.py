@@ -7,6 +7,7 @@ there is no decoding to choose. The wrapped ones are in `wrapped`.
 
 import dataclasses
 import math
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ def log_i0e(kappa: jax.Array) -> jax.Array:
   # The slope at zero is -1; |kappa| inside i0e would make it 0 right there.
   small_value = jnp.log(jax.scipy.special.i0e(jnp.minimum(kappa, 20.0) + 1e-30))
   q = 1 / jnp.where(large, kappa, 20.0)
-  series = 0.0
+  series = jnp.zeros_like(q)
   for c in (59535 / 262144, 3675 / 32768, 75 / 1024, 9 / 128, 1 / 8):
     series = q * (c + series)
   large_value = 0.5 * jnp.log(q) - 0.5 * LOG_2PI + jnp.log1p(series)
@@ -181,6 +182,7 @@ class VectorDensity:
   """
 
   num_outputs = 2
+  nll: ClassVar[Any]
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     return self.nll(outputs.astype(jnp.float32), theta)

@@ -7,7 +7,9 @@ are shown in the tests. A pi-symmetric content's double angle is this head on a
 circle of `angles.period_deg = 180`.
 """
 
+from collections.abc import Callable
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 from rotjax import errors
 from rotjax.heads import losses
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Any], jax.Array]] = {
   "linear": lambda u: u,
   "normalized": losses.normalize,
   "tanh": jnp.tanh,

@@ -64,8 +64,8 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
 
 def chance(angles: angles_lib.Angles) -> dict[str, float]:
   """Accuracy of the commonest value."""
-  known = values(angles)
-  if known is None:
+  known, possible = values(angles), angles.discrete_deg
+  if known is None or possible is None:
     return {}
-  index = nearest(angles.discrete_deg, known, angles.period_deg)
+  index = nearest(possible, known, angles.period_deg)
   return {"accuracy": float(np.bincount(index).max() / index.size)}

@@ -90,10 +90,15 @@ def statistic(
 
   Returns:
     `[B]`.
+
+  Raises:
+    KeyError: not `known`.
   """
   if name in _MEDIANS:
     return weighted_median(p, _MEDIANS[name](p), counts)
   values = _view_values(name, p)
+  if values is None:
+    raise KeyError(name)
   return weighted_mean(p, values.astype(np.float64), counts)
 
 
@@ -120,9 +125,9 @@ def interval(
   Returns:
     Lower and upper end.
   """
-  function = metric
-  if isinstance(metric, str):
-    function = functools.partial(statistic, metric)
+  function = (
+    functools.partial(statistic, metric) if isinstance(metric, str) else metric
+  )
   counts = resample_counts(p.num_clusters, num_resamples, seed)
   draws = np.concatenate(
     [

@@ -24,6 +24,15 @@ from rotjax.metrics import angular, predictions
 
 GRID_SIZE = 720
 COVERAGE_LEVELS = (50, 80, 90, 95)
+_SCORES = (
+  "log_density",
+  "crps_deg",
+  "energy_score",
+  "hpd_rank",
+  "entropy",
+  "hpd90_deg",
+  "resultant",
+)
 
 
 def grid(num_points: int = GRID_SIZE) -> jax.Array:
@@ -278,11 +287,11 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   shares of the views, surest (least entropy) first, mae_deg if entropy tells
   nothing.
   """
-  metrics = {}
+  metrics: dict[str, float] = {}
   for prefix in ("", "recalibrated_"):
-    names = ("log_density", "crps_deg", "energy_score", "hpd_rank", "entropy")
-    names += ("hpd90_deg", "resultant")
-    scores = {k: p.scores[prefix + k] for k in names if prefix + k in p.scores}
+    scores = {
+      k: p.scores[prefix + k] for k in _SCORES if prefix + k in p.scores
+    }
     found = _density_metrics(scores, p.error_deg, p.angles.width_deg)
     metrics |= {prefix + k: float(v) for k, v in found.items()}
   return metrics

@@ -73,7 +73,7 @@ def build(
     return backbone.module(num_outputs, image_shape, dtype, nnx.Rngs(key))
 
   abstract = nnx.eval_shape(lambda: create(jax.random.key(0)))
-  graph, _, _ = nnx.split(abstract, nnx.Param, ...)
+  graph, *_ = nnx.split(abstract, nnx.Param, ...)
 
   def init(key):
     _, params, rest = nnx.split(create(key), nnx.Param, ...)

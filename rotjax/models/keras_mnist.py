@@ -4,6 +4,7 @@ import dataclasses
 
 import flax.nnx as nnx
 import jax
+import jax.numpy as jnp
 
 from rotjax import errors
 from rotjax.models import layers
@@ -59,5 +60,11 @@ class KerasMnist:
     layers.check_rate("conv_dropout", self.conv_dropout)
     layers.check_rate("dropout", self.dropout)
 
-  def module(self, num_outputs, image_shape, dtype, rngs):
+  def module(
+    self,
+    num_outputs: int,
+    image_shape: tuple[int, int, int],
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+  ) -> nnx.Module:
     return _KerasMnist(self, num_outputs, image_shape, dtype, rngs)

@@ -4,6 +4,7 @@ import dataclasses
 
 import flax.nnx as nnx
 import jax
+import jax.numpy as jnp
 
 from rotjax import errors
 from rotjax.models import layers
@@ -95,7 +96,13 @@ class ResNet18:
     if self.norm not in layers.NORMS:
       raise errors.unknown("model.norm", self.norm, layers.NORMS)
 
-  def module(self, num_outputs, image_shape, dtype, rngs):
+  def module(
+    self,
+    num_outputs: int,
+    image_shape: tuple[int, int, int],
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+  ) -> nnx.Module:
     return _ResNet(self, num_outputs, image_shape, dtype, rngs)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import io
 import re
+from typing import Any
 import warnings
 
 import matplotlib
@@ -28,7 +29,7 @@ Records = Mapping[int, Sequence[Mapping[str, float]]]
 # Steps, mean, least and greatest over seeds.
 Band = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
-_RC = {
+_RC: Any = {
   "font.family": "sans-serif",
   "font.sans-serif": ["DejaVu Sans"],
   "font.size": 8,
@@ -98,7 +99,7 @@ def _small(square: bool = False):
   return figure, axes
 
 
-def plain_log(axis) -> None:
+def plain_log(axis: Any) -> None:
   """A logarithmic axis of degrees with numbers that people read."""
   axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
   axis.set_major_formatter("{x:g}")

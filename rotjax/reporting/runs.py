@@ -1,6 +1,6 @@
 """Reading the seeds of one experiment: a run, a parent of seeds, an arm."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import json
@@ -15,7 +15,7 @@ from rotjax import summary as summary_lib
 from rotjax.ablation import results
 
 # What the tables read from a summary.json.
-_NEEDED = {
+_NEEDED: dict[str, Any] = {
   "config_name": str,
   "leaks": list,
   "parameters": int,
@@ -109,7 +109,7 @@ def read_summary(folder: pathlib.Path) -> dict[str, Any]:
   for name, kind in _NEEDED.items():
     value = found.get(name) if isinstance(found, dict) else None
     whole = isinstance(value, kind)
-    if name == "test" and whole:
+    if name == "test" and isinstance(value, dict):
       whole = {"mae_deg", "chance_mae_deg"} <= value.keys()
     if not whole:
       raise errors.UserError(
@@ -190,7 +190,7 @@ def read_config(file: pathlib.Path) -> Any:
   return config
 
 
-def versions(summaries: list[Mapping[str, Any]]) -> dict[str, str]:
+def versions(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
   """Package -> its version, or several where the runs differ."""
   found: dict[str, set[str]] = {}
   for summary in summaries:

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from typing import Any
 
 from rotjax import config as config_lib
 from rotjax.ablation import formats, manifest, plots, results, tables
@@ -43,7 +44,7 @@ def _read(workdir, arm, plan) -> runs.Runs:
   config = config_lib.flatten(arm.config)
   if plan.tuning:
     # The manifest's value is the one before tuning: no run has it.
-    tuned = "not chosen yet"
+    tuned: Any = "not chosen yet"
     for folder in folders.values():
       ran = config_lib.flatten(runs.read_config(folder / "config.json"))
       tuned = ran.get(plan.tuning.field)
