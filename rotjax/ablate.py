@@ -90,7 +90,7 @@ def _run_here(plan, workdir, args) -> int:
   from rotjax.ablation import audits, launch
 
   try:
-    launch.local(plan, workdir, args.workers)
+    launch.local(plan, workdir, args.workers, _flags(args))
   except stopping.Stopped as stopped:
     print(
       f"rotjax: stopped by {stopped}; the same command goes on with {workdir}",
@@ -102,6 +102,11 @@ def _run_here(plan, workdir, args) -> int:
   return _end(plan, workdir)
 
 
+def _flags(args) -> list[str]:
+  """What the commands of single arms are given, too."""
+  return ["--no_compile_cache"] if args.no_compile_cache else []
+
+
 def _hand_over(plan, workdir, args) -> None:
   """Prints what runs the arms elsewhere, or submits it."""
   from rotjax.ablation import launch
@@ -111,11 +116,11 @@ def _hand_over(plan, workdir, args) -> None:
     print("every arm is done")
   elif args.launcher == "print":
     for arm in arms:
-      print(shlex.join(launch.command(workdir, arm)))
+      print(shlex.join(launch.command(workdir, arm, _flags(args))))
   else:
     given = {k: getattr(args, k) for k in _SBATCH}
     options = {k.replace("_", "-"): v for k, v in given.items() if v}
-    script = launch.sbatch_script(plan, workdir, options)
+    script = launch.sbatch_script(plan, workdir, options, _flags(args))
     if args.dry_run:
       print(script, end="")
     else:

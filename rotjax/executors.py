@@ -10,7 +10,7 @@ Every process of a job calls the same functions in the same order, with the
 batch of the whole job; its own devices take their part of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -57,8 +57,8 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
   """`(state, images, seeds, batch) -> (state, metrics)` for S steps, R seeds.
 
   With one seed the state has no leading axis: `vmap` over an axis of one would
-  still turn plain convolutions into grouped ones. Unrolled, seeds are a loop of
-  the program's text and not an axis of its arrays.
+  still turn plain convolutions into grouped ones. Unrolled, the state is a
+  tuple of the seeds' own, and they are a loop of the program's text.
   """
 
   def one(state, seed, batch, images):
@@ -68,9 +68,11 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
     return train_step(state, batch)
 
   def step(state, seeds, batch, images):
-    if num_seeds > 1 and unrolled:
-      parts = unstack_seeds((state, seeds, batch), num_seeds)
-      return stack_seeds([one(*part, images) for part in parts])
+    if unrolled:
+      parts = unstack_seeds((seeds, batch), num_seeds)
+      pairs = [one(own, *part, images) for own, part in zip(state, parts)]
+      states, metrics = zip(*pairs)
+      return states, stack_seeds(metrics)
     if num_seeds > 1:
       return jax.vmap(one, in_axes=(0, 0, 0, None))(state, seeds, batch, images)
     state, metrics = one(
@@ -89,13 +91,22 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
   return program
 
 
-def _unrolled(devices: list[jax.Device]) -> bool:
-  """Whether several seeds of one device are better a loop than an axis.
+def _unrolled(devices: list[jax.Device], num_seeds: int) -> bool:
+  """Whether the seeds that a device trains are better a loop than an axis.
 
   XLA's CPU backend runs a batch of small matrix products at less than half of
   their rate one by one.
   """
-  return devices[0].platform == "cpu"
+  return num_seeds > 1 and devices[0].platform == "cpu"
+
+
+def _apart(place: Callable[[Any], Any], num_seeds: int) -> Callable[[Any], Any]:
+  """`place_state` of a tuple of states."""
+  return lambda state: tuple(map(place, unstack_seeds(state, num_seeds)))
+
+
+def _fetch_together(states: tuple[Any, ...]) -> Any:
+  return jax.tree.map(lambda *x: np.stack(x), *jax.device_get(states))
 
 
 def mesh_shape(
@@ -142,10 +153,12 @@ def jit_executor(
   def spread(*axes):
     return jax.sharding.NamedSharding(mesh, P(*axes))
 
-  state_sharding = spread("seed") if num_seeds > 1 else spread()
+  unrolled = shape[0] == 1 and _unrolled(devices, num_seeds)
+  along_seed = num_seeds > 1 and not unrolled
+  state_sharding = spread("seed") if along_seed else spread()
   batch_sharding = spread(None, "seed", "data")
   program = jax.jit(
-    _program(make_step(None), num_seeds, _unrolled(devices) and shape[0] == 1),
+    _program(make_step(None), num_seeds, unrolled),
     donate_argnums=0,
     out_shardings=(state_sharding, spread()),
   )
@@ -165,15 +178,15 @@ def jit_executor(
     return copy(jax.device_get(state) if several else state)
 
   def fetch(state):
-    return jax.device_get(whole(state) if num_seeds > 1 else state)
+    return jax.device_get(whole(state) if along_seed else state)
 
   # A copy made by XLA: device_put of an array that is already there may share
   # its buffer, which the donating step would then delete.
   copy = jax.jit(_copy, out_shardings=state_sharding)
   whole = jax.jit(_copy, out_shardings=spread())
   return Executor(
-    place,
-    fetch,
+    _apart(place, num_seeds) if unrolled else place,
+    _fetch_together if unrolled else fetch,
     lambda images: _put(images, spread()),
     lambda *args: program(*arguments(*args)),
     local,
@@ -209,8 +222,9 @@ def pmap_executor(
   _check_divides(batch_size, count)
   here = [d.process_index == jax.process_index() for d in devices]
   local = np.repeat(here, batch_size // count)
+  unrolled = _unrolled(devices, num_seeds)
   program = jax.pmap(
-    _program(make_step("data"), num_seeds, _unrolled(devices)),
+    _program(make_step("data"), num_seeds, unrolled),
     axis_name="data",
     in_axes=(None, None, None, 0),
     out_axes=None,
@@ -233,8 +247,8 @@ def pmap_executor(
     return state, images, seeds, jax.tree.map(split, batch)
 
   return Executor(
-    copy,
-    jax.device_get,
+    _apart(copy, num_seeds) if unrolled else copy,
+    _fetch_together if unrolled else jax.device_get,
     lambda images: jax.device_put(images, replicated),
     lambda *args: program(*arguments(*args)),
     np.broadcast_to(local, (num_seeds, batch_size)),
@@ -285,7 +299,7 @@ def check_options(config: Any) -> None:
     )
 
 
-def stack_seeds(states: list[Any]) -> Any:
+def stack_seeds(states: Sequence[Any]) -> Any:
   """States of single runs -> one state with a leading seed axis (R > 1)."""
   if len(states) == 1:
     return states[0]

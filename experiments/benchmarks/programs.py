@@ -84,8 +84,9 @@ def _stock_max_pool(x, window, stride, padding):
 
 @contextlib.contextmanager
 def stock_layers():
-  """What is traced meanwhile uses `lax.conv` and `lax.reduce_window`."""
+  """What is built meanwhile: `lax.conv`, `reduce_window`, seeds by `vmap`."""
   with (
+    mock.patch.object(executors, "_unrolled", lambda *_: False),
     mock.patch.object(convolution, "conv2d", convolution.lax_conv2d),
     mock.patch.object(layers, "max_pool", _stock_max_pool),
   ):
@@ -104,7 +105,7 @@ def stepper(
   """A call that trains, as a run on one device does that holds the images.
 
   Args:
-    built: of `parts`.
+    built: the experiment.
     images: `[N, H, W, C]` uint8.
     num_seeds: trained together.
     steps: of one call, a multiple of `steps_per_call`; it waits for the last
@@ -115,13 +116,15 @@ def stepper(
   Returns:
     The call; compiled, for the layers are chosen while a step is traced.
   """
-  executor = executors.build(
-    "jit",
-    built.make_step,
-    built.config.batch_size,
-    num_seeds,
-    jax.devices()[:1],
-  )
+  layers_of = stock_layers if stock else contextlib.nullcontext
+  with layers_of():
+    executor = executors.build(
+      "jit",
+      built.make_step,
+      built.config.batch_size,
+      num_seeds,
+      jax.devices()[:1],
+    )
   resident = executor.place_images(images)
   seeds = np.arange(num_seeds, dtype=np.uint32)
   state = executor.place_state(
@@ -141,7 +144,7 @@ def stepper(
       state, _ = executor.run(state, resident, seeds, batch)
     jax.block_until_ready(state)
 
-  with stock_layers() if stock else contextlib.nullcontext():
+  with layers_of():
     call()
   return call
 

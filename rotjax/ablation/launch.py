@@ -3,6 +3,7 @@
 Every launcher consumes the manifest; what runs an arm is always `run_arm`.
 """
 
+from collections.abc import Sequence
 import pathlib
 import shlex
 import subprocess
@@ -96,13 +97,19 @@ def to_do(plan: sweep.Sweep, workdir: pathlib.Path) -> list[sweep.Arm]:
   return [a for a in arms if manifest.status(workdir, a) != "done"]
 
 
-def local(plan: sweep.Sweep, workdir: pathlib.Path, num_workers: int) -> None:
+def local(
+  plan: sweep.Sweep,
+  workdir: pathlib.Path,
+  num_workers: int,
+  flags: Sequence[str] = (),
+) -> None:
   """Runs what is to do on this machine.
 
   Args:
     plan: the sweep.
     workdir: of the sweep.
     num_workers: 1 runs the arms in this process; more, each in one of its own.
+    flags: of these processes' commands.
 
   Raises:
     stopping.Stopped: a signal came.
@@ -111,7 +118,7 @@ def local(plan: sweep.Sweep, workdir: pathlib.Path, num_workers: int) -> None:
   clock = _Clock(len(arms))
   with stopping.on_signals() as stop:
     if num_workers > 1:
-      _processes(arms, workdir, num_workers, clock, stop)
+      _processes(arms, workdir, num_workers, flags, clock, stop)
       return
     for arm in arms:
       stop.check()
@@ -121,13 +128,15 @@ def local(plan: sweep.Sweep, workdir: pathlib.Path, num_workers: int) -> None:
       jax.clear_caches()
 
 
-def command(workdir: pathlib.Path, arm: sweep.Arm) -> list[str]:
-  """The command line that runs one arm of a manifest."""
+def command(
+  workdir: pathlib.Path, arm: sweep.Arm, flags: Sequence[str] = ()
+) -> list[str]:
+  """The command line that runs one arm of a manifest, whose name ends it."""
   module = ["-m", "rotjax.ablate", "--workdir", str(workdir)]
-  return [sys.executable, *module, "--arm", arm.name]
+  return [sys.executable, *module, *flags, "--arm", arm.name]
 
 
-def _processes(arms, workdir, num_workers, clock, stop):
+def _processes(arms, workdir, num_workers, flags, clock, stop):
   waiting, running = list(arms), {}
   try:
     while waiting or running:
@@ -137,7 +146,7 @@ def _processes(arms, workdir, num_workers, clock, stop):
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "log.txt", "a") as log:
           process = subprocess.Popen(
-            command(workdir, arm), stdout=log, stderr=subprocess.STDOUT
+            command(workdir, arm, flags), stdout=log, stderr=subprocess.STDOUT
           )
         running[arm.name] = arm, process
         clock.line(f"{arm.name} begins")
@@ -169,7 +178,10 @@ def _process_error(workdir, arm, returncode) -> str | None:
 
 
 def sbatch_script(
-  plan: sweep.Sweep, workdir: pathlib.Path, options: dict[str, str]
+  plan: sweep.Sweep,
+  workdir: pathlib.Path,
+  options: dict[str, str],
+  flags: Sequence[str] = (),
 ) -> str:
   """A job array with one task for each arm that is to do.
 
@@ -181,6 +193,7 @@ def sbatch_script(
     plan: the sweep.
     workdir: of the sweep, on a file system that the nodes share.
     options: of sbatch, for example {"partition": "gpu", "time": "4:00:00"}.
+    flags: of the tasks' commands.
 
   Returns:
     The text of the script.
@@ -208,7 +221,7 @@ def sbatch_script(
   srun = ["srun"]
   if "cpus-per-task" in options:
     srun.append(f"--cpus-per-task={options['cpus-per-task']}")
-  base = shlex.join([*srun, *command(workdir, arms[0])[:-1]])
+  base = shlex.join([*srun, *command(workdir, arms[0], flags)[:-1]])
   lines += [
     "",
     f"arms=({names})",

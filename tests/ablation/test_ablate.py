@@ -148,6 +148,15 @@ def test_command_lines_and_the_job_array(tmp_path, capsys):
   assert done.returncode == 0 and done.stdout.endswith("--arm bad\n")
 
 
+@pytest.mark.parametrize("launcher", ["print", "slurm"])
+def test_arms_elsewhere_do_without_the_compile_cache_too(
+  launcher, tmp_path, capsys
+):
+  argv = [*write(tmp_path), "--no_compile_cache", "--launcher", launcher]
+  assert ablate.main(argv if launcher == "print" else [*argv, "--dry_run"]) == 0
+  assert "run --no_compile_cache --arm" in capsys.readouterr().out
+
+
 def test_a_folder_of_any_name_is_quoted(tmp_path, capsys):
   folder = tmp_path / "it's 5% ours"
   folder.mkdir()

@@ -58,7 +58,7 @@ def test_stepper_trains_every_seed_and_step(monkeypatch):
 
     def run(*inputs):
       state, metrics = executor.run(*inputs)
-      states.append(jax.device_get(state.step))
+      states.append(executor.fetch_state(state).step)
       return state, metrics
 
     return programs.dataclasses.replace(executor, run=run)
