@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
 
 from rotjax import angles, errors
 from rotjax.metrics import probabilistic
@@ -79,6 +78,8 @@ def fit_vonmises(residual: np.ndarray) -> float:
   Returns:
     kappa in [0, MAX_KAPPA].
   """
+  import scipy.special  # likewise
+
   residual = np.asarray(residual, np.float64)
   loss = 2 * np.square(np.sin(residual / 2)).mean()  # mean of 1 - cos
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import calibration as calibration_lib
-from rotjax import heads, host_view, metrics, models, processes
+from rotjax import heads, metrics, models, processes
 from rotjax import view as view_lib
 from rotjax.data import Split
 from rotjax.metrics import probabilistic
@@ -220,6 +220,8 @@ class Evaluator:
       images = split.__getitems__(np.arange(start, stop))["image"]
       images = _pad(images, padding)
       if self.interpolator == "scipy":
+        from rotjax import host_view  # scipy.ndimage, rarely needed
+
         images = host_view.render(self.view, images, angles)
       known = _pad(_known(split)[start:stop], padding)
       taken = images, known, angles, uniform.reshape(angles.shape)

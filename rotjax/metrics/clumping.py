@@ -6,7 +6,6 @@ of 22.5), because it is the head's own circle that an activation clumps on.
 """
 
 import numpy as np
-import scipy.special
 
 from rotjax import angles as angles_lib
 from rotjax.metrics import predictions
@@ -60,7 +59,10 @@ def moment_p_value(p: predictions.Predictions, k: int) -> float:
   mean = xy.mean(0)
   t_square = n * mean @ np.linalg.solve(variance, mean)
   f = t_square * (n - 2) / (2 * (n - 1))
-  # The F distribution's upper tail; scipy.stats takes a second to import.
+  # The F distribution's upper tail; scipy.stats takes a second to import, this
+  # a fifth of one, which a start can do without.
+  import scipy.special
+
   return float(scipy.special.fdtrc(2, n - 2, f))
 
 
