@@ -36,7 +36,7 @@ SHARED = {
 }
 # The audit's probes are to learn what they can, and are many: steps, sources.
 PROBES = {"model.norm": "none", "model.dropout": 0.0}
-BUDGET = (2500, 4000)
+BUDGET = (600, 4000)
 # Frames of one drive, and pages of one document, have one name and a number.
 _PREFIX = {
   "data.group": "prefix",
