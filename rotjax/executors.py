@@ -3,14 +3,14 @@
 "jit" spreads the batch over a mesh and lets the compiler place the one
 all-reduce; "pmap" maps the step over devices by hand. Both give the same
 parameters to rounding. Seeds trained together add a leading axis to the state,
-by `jax.vmap` of the step or, on a CPU, a loop; several steps a call are a
+by `jax.vmap` of the step, or take turns on a CPU; several steps a call are a
 `lax.scan`.
 
 Every process of a job calls the same functions in the same order, with the
 batch of the whole job; its own devices take their part of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import dataclasses
 from typing import Any
 
@@ -32,7 +32,7 @@ class Executor:
 
   Attributes:
     place_state: a state on the host (leading axis R where seeds train
-      together) -> the same on the devices.
+      together) -> the same on the devices, in a form of this executor's own.
     fetch_state: the inverse; NumPy leaves, the same on every process.
     place_images: `[N, H, W, C]` uint8, the resident dataset -> on the devices.
     run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
@@ -53,12 +53,11 @@ class Executor:
   compiled_text: Callable[..., str | None]
 
 
-def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
+def _program(train_step: step_lib.TrainStep, num_seeds: int):
   """`(state, images, seeds, batch) -> (state, metrics)` for S steps, R seeds.
 
   With one seed the state has no leading axis: `vmap` over an axis of one would
-  still turn plain convolutions into grouped ones. Unrolled, the state is a
-  tuple of the seeds' own, and they are a loop of the program's text.
+  still turn plain convolutions into grouped ones.
   """
 
   def one(state, seed, batch, images):
@@ -68,11 +67,6 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
     return train_step(state, batch)
 
   def step(state, seeds, batch, images):
-    if unrolled:
-      parts = unstack_seeds((seeds, batch), num_seeds)
-      pairs = [one(own, *part, images) for own, part in zip(state, parts)]
-      states, metrics = zip(*pairs)
-      return states, stack_seeds(metrics)
     if num_seeds > 1:
       return jax.vmap(one, in_axes=(0, 0, 0, None))(state, seeds, batch, images)
     state, metrics = one(
@@ -89,24 +83,6 @@ def _program(train_step: step_lib.TrainStep, num_seeds: int, unrolled: bool):
     return lax.scan(lambda s, b: step(s, seeds, b, images), state, batch)
 
   return program
-
-
-def _unrolled(devices: list[jax.Device], num_seeds: int) -> bool:
-  """Whether the seeds that a device trains are better a loop than an axis.
-
-  XLA's CPU backend runs a batch of small matrix products at less than half of
-  their rate one by one.
-  """
-  return num_seeds > 1 and devices[0].platform == "cpu"
-
-
-def _apart(place: Callable[[Any], Any], num_seeds: int) -> Callable[[Any], Any]:
-  """`place_state` of a tuple of states."""
-  return lambda state: tuple(map(place, unstack_seeds(state, num_seeds)))
-
-
-def _fetch_together(states: tuple[Any, ...]) -> Any:
-  return jax.tree.map(lambda *x: np.stack(x), *jax.device_get(states))
 
 
 def mesh_shape(
@@ -153,12 +129,10 @@ def jit_executor(
   def spread(*axes):
     return jax.sharding.NamedSharding(mesh, P(*axes))
 
-  unrolled = shape[0] == 1 and _unrolled(devices, num_seeds)
-  along_seed = num_seeds > 1 and not unrolled
-  state_sharding = spread("seed") if along_seed else spread()
+  state_sharding = spread("seed") if num_seeds > 1 else spread()
   batch_sharding = spread(None, "seed", "data")
   program = jax.jit(
-    _program(make_step(None), num_seeds, unrolled),
+    _program(make_step(None), num_seeds),
     donate_argnums=0,
     out_shardings=(state_sharding, spread()),
   )
@@ -178,15 +152,15 @@ def jit_executor(
     return copy(jax.device_get(state) if several else state)
 
   def fetch(state):
-    return jax.device_get(whole(state) if along_seed else state)
+    return jax.device_get(whole(state) if num_seeds > 1 else state)
 
   # A copy made by XLA: device_put of an array that is already there may share
   # its buffer, which the donating step would then delete.
   copy = jax.jit(_copy, out_shardings=state_sharding)
   whole = jax.jit(_copy, out_shardings=spread())
   return Executor(
-    _apart(place, num_seeds) if unrolled else place,
-    _fetch_together if unrolled else fetch,
+    place,
+    fetch,
     lambda images: _put(images, spread()),
     lambda *args: program(*arguments(*args)),
     local,
@@ -222,9 +196,8 @@ def pmap_executor(
   _check_divides(batch_size, count)
   here = [d.process_index == jax.process_index() for d in devices]
   local = np.repeat(here, batch_size // count)
-  unrolled = _unrolled(devices, num_seeds)
   program = jax.pmap(
-    _program(make_step("data"), num_seeds, unrolled),
+    _program(make_step("data"), num_seeds),
     axis_name="data",
     in_axes=(None, None, None, 0),
     out_axes=None,
@@ -247,8 +220,8 @@ def pmap_executor(
     return state, images, seeds, jax.tree.map(split, batch)
 
   return Executor(
-    _apart(copy, num_seeds) if unrolled else copy,
-    _fetch_together if unrolled else jax.device_get,
+    copy,
+    jax.device_get,
     lambda images: jax.device_put(images, replicated),
     lambda *args: program(*arguments(*args)),
     np.broadcast_to(local, (num_seeds, batch_size)),
@@ -280,7 +253,51 @@ def build(
   """
   devices = jax.devices() if devices is None else devices
   make = jit_executor if name == "jit" else pmap_executor
+  if _better_in_turn(name, devices, num_seeds, batch_size):
+    return _in_turn(make(make_step, batch_size, 1, devices), num_seeds)
   return make(make_step, batch_size, num_seeds, devices)
+
+
+def _better_in_turn(name, devices, num_seeds, batch_size) -> bool:
+  """Whether seeds of the same devices had better not be an axis.
+
+  XLA's CPU backend runs a batch of small matrix products at less than half of
+  their rate one by one.
+  """
+  if num_seeds == 1 or devices[0].platform != "cpu":
+    return False
+  if name == "pmap":
+    return True
+  return mesh_shape(len(devices), num_seeds, batch_size)[0] == 1
+
+
+def _in_turn(one: Executor, num_seeds: int) -> Executor:
+  """The executor of several seeds that calls that of one for each."""
+
+  def place(state):
+    return [one.place_state(s) for s in unstack_seeds(state, num_seeds)]
+
+  def fetch(states):
+    fetched = [one.fetch_state(state) for state in states]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *fetched)
+
+  def arguments(r, states, images, seeds, batch):
+    batch = jax.tree.map(lambda x: x[:, r : r + 1], batch)
+    return states[r], images, seeds[r : r + 1], batch
+
+  def run(*args):
+    pairs = [one.run(*arguments(r, *args)) for r in range(num_seeds)]
+    states, metrics = zip(*pairs)
+    return states, jax.tree.map(lambda *x: jnp.concatenate(x, 1), *metrics)
+
+  return Executor(
+    place,
+    fetch,
+    one.place_images,
+    run,
+    np.repeat(one.local, num_seeds, axis=0),
+    lambda *args: one.compiled_text(*arguments(0, *args)),
+  )
 
 
 def check_options(config: Any) -> None:
@@ -299,7 +316,7 @@ def check_options(config: Any) -> None:
     )
 
 
-def stack_seeds(states: Sequence[Any]) -> Any:
+def stack_seeds(states: list[Any]) -> Any:
   """States of single runs -> one state with a leading seed axis (R > 1)."""
   if len(states) == 1:
     return states[0]

@@ -86,7 +86,7 @@ def _stock_max_pool(x, window, stride, padding):
 def stock_layers():
   """What is built meanwhile: `lax.conv`, `reduce_window`, seeds by `vmap`."""
   with (
-    mock.patch.object(executors, "_unrolled", lambda *_: False),
+    mock.patch.object(executors, "_better_in_turn", lambda *_: False),
     mock.patch.object(convolution, "conv2d", convolution.lax_conv2d),
     mock.patch.object(layers, "max_pool", _stock_max_pool),
   ):
