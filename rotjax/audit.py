@@ -130,7 +130,7 @@ def _report(config, view, train, results, planted_nats, started):
     verdict = (
       f"undecided: at most {main.high:.3f} nats, but of a planted leak of"
       f" {planted_nats:.3f} the probe found {control.nats:.3f}: more"
-      " --num_steps"
+      " --num_steps, or another --config.model.name"
     )
   else:
     verdict = (
