@@ -44,7 +44,11 @@ def needs(*modules):
 @pytest.mark.parametrize(
   "name, flags, expected",
   (
-    ("seeds", ["--rounds", "1"], ["rotjax, 4 seeds", "lax.conv, 1 seed"]),
+    (
+      "seeds",
+      ["--rounds", "1"],
+      ["rotjax, 4 seeds", "lax.conv, vmap, 4 seeds"],
+    ),
     ("evaluation", ["--rounds", "1"], ["loop over angles", "peak MiB"]),
     ("guard", ["--rounds", "1"], ["classic step: lax.conv / rotjax"]),
     ("gpu", ["--rounds", "1", "--allow_cpu"], ["bfloat16, no warp", "scan"]),
