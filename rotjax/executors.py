@@ -331,7 +331,7 @@ def unstack_seeds(state: Any, num_seeds: int) -> list[Any]:
 
 
 def seeds_together(option: str, num_seeds: int) -> bool:
-  """Whether seeds train in one program ("auto": on accelerators).
+  """Whether seeds train step by step together ("auto": on accelerators).
 
   On CPU one after another is at least as fast: a single seed fills the cores.
   """

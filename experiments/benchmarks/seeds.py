@@ -1,4 +1,4 @@
-"""Seeds trained in one program: what it costs, and gains, to train together.
+"""Seeds trained together, step by step: what it costs, and gains.
 
     python experiments/benchmarks/seeds.py --out experiments/results/seeds.md
 

@@ -157,7 +157,9 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
     answer = angles.to_degrees(
       angles_lib.circular_median(angles.to_theta(truth))
     )
-  error = np.abs(angles_lib.wrap(truth - answer, angles.period_deg))
+  error = np.abs(
+    angles_lib.difference(truth, np.asarray(answer), angles.period_deg)
+  )
   return error_metrics(error, angles.period_deg) | {
     "correlation_js": 0.0,
     "correlation_t": 0.0,
