@@ -115,16 +115,15 @@ def own_output(names: Collection[str]) -> str:
 def mark_upright(folder: pathlib.Path) -> None:
   """Makes a folder for pictures turned back, known as such ever after.
 
-  One that is there already stays as it is: it may hold pictures besides.
+  One that holds something already stays as it is: it may be the user's own.
 
   Raises:
     OSError: it cannot be made.
   """
-  try:
-    folder.mkdir(parents=True)
-  except FileExistsError:
-    return
-  (folder / UPRIGHT_MARK).write_text("Written by rotjax.predict --upright.\n")
+  folder.mkdir(parents=True, exist_ok=True)
+  if not any(folder.iterdir()):
+    mark = folder / UPRIGHT_MARK
+    mark.write_text("Written by rotjax.predict --upright.\n")
 
 
 def _walk(folder: str) -> Iterator[Found | LeftOut]:
@@ -169,4 +168,4 @@ def endings() -> set[str]:
   readable = pictures.formats()
   known = PIL.Image.registered_extensions()
   found = {ending for ending, name in known.items() if name in readable}
-  return found | {".mpo"}  # several JPEGs in one
+  return found | {".mpo", ".dib"}  # JPEGs in one; what is a BMP as a rule

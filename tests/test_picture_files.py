@@ -71,10 +71,15 @@ def test_a_folder_of_results_may_be_named_itself(tmp_path):
   picture_files.mark_upright(tmp_path / "out" / "deep")
   _fill(tmp_path / "out" / "deep", "a.png")
   assert _find(tmp_path / "out" / "deep") == (["a.png"], {})
-  # One that was there is the user's and stays so.
-  (tmp_path / "mine").mkdir()
-  picture_files.mark_upright(tmp_path / "mine")
-  assert not os.listdir(tmp_path / "mine")
+  # One that holds something is the user's and stays so.
+  _fill(tmp_path / "mine", "b.png")
+  (tmp_path / "new").mkdir()
+  for name, count in (("mine", 1), ("new", 0)):
+    picture_files.mark_upright(tmp_path / name)
+    assert len(_find(tmp_path / name)[0]) == count
+  names, rest = _find(tmp_path)
+  assert names == ["mine/b.png"]
+  assert set(rest) == {str(tmp_path / "new"), str(tmp_path / "out" / "deep")}
 
 
 def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path, monkeypatch):

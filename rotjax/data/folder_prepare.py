@@ -73,8 +73,13 @@ def prepared(
       f" {', '.join(folder_files.ENDINGS)} are looked for{others}"
     )
   if found.others:
-    counts = collections.Counter(why for _, why in found.others)
-    listed = ", ".join(f"{n} x {why}" for why, n in counts.items())
+    by_reason = collections.defaultdict(list)
+    for name, why in found.others:
+      by_reason[why].append(name)
+    listed = "; ".join(
+      f"{len(names)} x {why} ({_names(names)})"
+      for why, names in by_reason.items()
+    )
     _log.warning("left out of %s: %s", _shown(root), listed)
   name = _name(options, root, found)
   place = store / "tfds"
@@ -300,6 +305,12 @@ def _listed(left_out) -> str:
   """The first few, for a message."""
   parts = [f"{folder_files.printable(n)} ({why})" for n, why in left_out[:3]]
   return ", ".join(parts) + (", ..." if len(left_out) > 3 else "")
+
+
+def _names(names: list[str]) -> str:
+  """The first few."""
+  shown = [folder_files.printable(name) for name in names[:3]]
+  return ", ".join([*shown, "..."] if len(names) > 3 else shown)
 
 
 def _shown(root: pathlib.Path) -> str:

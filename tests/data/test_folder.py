@@ -206,7 +206,7 @@ def test_broken_files_are_listed_and_skipped(tmp_path, caplog):
   assert "link" in lines["link.png"] and "link" in lines["loop"]
   assert lines[r"n\xffo.png"] == "not a picture that can be read"
   assert _warnings(caplog) == [
-    f"left out of {root}: 1 x a symbolic link, which is not followed",
+    f"left out of {root}: 1 x a symbolic link, which is not followed (loop)",
     f"3 of 63 pictures cannot be used: {folder / 'left_out.txt'}",
   ]
   assert len(_decoded(_folder(root))) == 60
@@ -216,22 +216,34 @@ def _warnings(caplog):
   return [r.message for r in caplog.records if r.levelname == "WARNING"]
 
 
-def test_what_is_left_out_is_told_at_every_start(helpers, tmp_path, caplog):
+def test_what_is_left_out_is_told_at_every_start(
+  helpers, tmp_path, caplog, monkeypatch
+):
   root = tmp_path / "pictures"
   _fill(root)
   # A run's plots, a result of one's own, formats that are not read.
   for folder, names in (
     ("runs/three", ("config.json", "summary.json", "plots/donut.png")),
     ("out", (".rotjax-upright", "000.bmp")),
-    (".", ("a.heic", "b.HEIC", "c.gif", "d.pdf", "notes.txt")),
+    (".", ("a.heic", "b.HEIC", "c.gif", "d.pdf", "e.heic", "f.heic", "x.txt")),
   ):
     for name in names:
       (root / folder / name).parent.mkdir(parents=True, exist_ok=True)
       (root / folder / name).write_bytes((root / "000.bmp").read_bytes())
+  scandir = os.scandir
+
+  def refuse(path):  # the superuser, who may run the tests, reads everything
+    if str(path).endswith("shut"):
+      raise PermissionError(13, "Permission denied", path)
+    return scandir(path)
+
+  (root / "shut").mkdir()
+  monkeypatch.setattr(os, "scandir", refuse)
   line = (
-    f"left out of {root}: 2 x a format that is not read: .heic, 1 x a format"
-    " that is not read: .gif, 1 x a format that is not read: .pdf, 1 x pictures"
-    " turned back by rotjax, 1 x the folder of a run"
+    f"left out of {root}: 4 x a format that is not read: .heic (a.heic, b.HEIC,"
+    " e.heic, ...); 1 x a format that is not read: .gif (c.gif); 1 x a format"
+    " that is not read: .pdf (d.pdf); 1 x pictures turned back by rotjax (out);"
+    " 1 x the folder of a run (runs/three); 1 x Permission denied (shut)"
   )
   for _ in range(2):
     helpers.forget()

@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from rotjax import errors, pictures
+from rotjax import errors, picture_files, pictures
 from rotjax.data import folder_files, folders
 
 
@@ -335,6 +335,16 @@ def test_a_folder_of_results_that_is_named_itself(tmp_path):
   (tmp_path / "a.png").touch()
   found = folder_files.walk(tmp_path)
   assert [f.name for f in found.files] == ["a.png"] and not found.others
+
+
+def test_pictures_that_predict_reads_are_known_here(tmp_path):
+  for ending in picture_files.endings():
+    (tmp_path / f"x{ending}").touch()
+  found = folder_files.walk(tmp_path)
+  assert {os.path.splitext(f.name)[1] for f in found.files} == set(
+    folder_files.ENDINGS
+  )
+  assert len(found.files) + len(found.others) == len(picture_files.endings())
 
 
 def test_home_in_a_folders_name(tmp_path, monkeypatch):
