@@ -35,8 +35,11 @@ def shown(file: Any) -> PIL.Image.Image:
     of more than 8 bits: mode "I;16", 0 black and 65535 white.
 
   Raises:
-    ValueError: pixels without a stated range; and whatever Pillow raises.
+    ValueError: no pixels, or without a stated range.
+    Exception: whatever Pillow raises.
   """
+  if 0 in file.size:
+    raise ValueError("a picture without a pixel")
   form = file.format
   tags = getattr(file, "tag_v2", {}) if form == "TIFF" else {}
   # What the pixels are in the file; gone once they are loaded.

@@ -118,7 +118,7 @@ class Predictor:
       named = isinstance(image, (str, os.PathLike))
       try:
         picture = (
-          pictures.read(picture_files.expanded(os.fspath(image)))
+          pictures.read(picture_files.expanded(os.fsdecode(image)))
           if named
           else pictures.of(image)
         )

@@ -331,3 +331,6 @@ def test_what_cannot_be_an_array_or_is_closed_is_refused(tmp_path):
   image.close()
   with pytest.raises(pictures.Unusable):
     pictures.of(image)
+  for size in ((0, 5), (5, 0), (0, 0)):
+    with pytest.raises(pictures.Unusable, match="without a pixel"):
+      pictures.of(PIL.Image.new("L", size))
