@@ -24,17 +24,24 @@ UNREAD = frozenset(
 )
 # Lies in a folder that was made for pictures turned back.
 UPRIGHT_MARK = ".rotjax-upright"
-# What of ours lies in a folder with the first name and one of the others.
+# What of ours lies in a folder with the first name and one of the others, and
+# whether nothing but ours can: other results may be written beside photos.
 _OWN = (
   (
     "the folder of a run",
     "config.json",
     {"checkpoints", "summary.json", "metrics.jsonl"},
+    True,
   ),
-  ("the folder of a sweep", "sweep.json", {"sweep.json"}),
-  ("the folder of an audit", "audit.json", {"audit.png"}),
-  ("the folder of tables", "table.json", {"intervals.png", "donuts.png"}),
-  ("pictures turned back by rotjax", UPRIGHT_MARK, {UPRIGHT_MARK}),
+  ("the folder of a sweep", "sweep.json", {"sweep.json"}, True),
+  ("the folder of an audit", "audit.json", {"audit.png"}, False),
+  (
+    "the folder of tables",
+    "table.json",
+    {"intervals.png", "donuts.png"},
+    False,
+  ),
+  ("pictures turned back by rotjax", UPRIGHT_MARK, {UPRIGHT_MARK}, False),
 )
 LINK = "a symbolic link, which is not followed"
 
@@ -101,13 +108,16 @@ def expanded(path: str) -> str:
   return path
 
 
-def own_output(names: Collection[str]) -> str:
+def own_output(names: Collection[str], named: bool = False) -> str:
   """What of rotjax's own lies in a folder with these names in it; "" if not.
 
-  A run, a sweep, an audit or a folder of pictures turned back.
+  Args:
+    names: of all that lies in the folder.
+    named: whether the user named this very folder, who then means what is in
+      it, unless it is a run's or a sweep's.
   """
-  for kind, first, others in _OWN:
-    if first in names and not others.isdisjoint(names):
+  for kind, first, others, alone in _OWN:
+    if first in names and not others.isdisjoint(names) and (alone or not named):
       return kind
   return ""
 
@@ -132,8 +142,7 @@ def _walk(folder: str) -> Iterator[Found | LeftOut]:
   unreadable: list[OSError] = []
   count = 0
   for root, folders, files in os.walk(folder, onerror=unreadable.append):
-    own = own_output({*folders, *files})
-    if own and not (root == folder and UPRIGHT_MARK in files):
+    if own := own_output({*folders, *files}, root == folder):
       folders.clear()
       yield LeftOut(root, f"{own}, left out", root == folder)
       continue

@@ -48,7 +48,7 @@ def test_what_is_read_is_not_called_unread():
     (("config.json", "summary.json", "plots/a.png"), "a run"),
     (("config.json", "metrics.jsonl", "a.png"), "a run"),
     (("sweep.json", "audits/a.png"), "a sweep"),
-    (("audit.json", "audit.png"), "an audit"),
+    (("audit.json", "audit.png", "a.png"), "an audit"),
     (("table.json", "donuts.png"), "tables"),
     ((".rotjax-upright", "a.png"), "turned back"),
   ],
@@ -60,6 +60,10 @@ def test_ones_own_output_is_no_input(tmp_path, files, kind):
   assert names == ["a.png", "z/b.png"]
   ((path, reason),) = rest.items()
   assert path == str(tmp_path / "m" / "own") and kind in reason
+  # Whoever names it means it; but a run holds nothing else.
+  names, rest = _find(tmp_path / "m" / "own")
+  assert bool(names) == (kind not in ("a run", "a sweep"))
+  assert bool(rest) != bool(names)
 
 
 def test_a_users_own_config_makes_no_run(tmp_path):

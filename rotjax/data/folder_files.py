@@ -108,8 +108,7 @@ def walk(root: pathlib.Path) -> Found:
   """All files below a folder that are named like pictures.
 
   What begins with a dot is left out, and so are the folders of runs and of
-  pictures turned back: a plot or a result is no photo. `root` itself may be
-  the latter.
+  other results: a plot is no photo. See `picture_files.own_output` for `root`.
 
   Raises:
     errors.UserError: the folder itself cannot be read.
@@ -121,9 +120,7 @@ def walk(root: pathlib.Path) -> Found:
       with os.scandir(os.path.join(root, inside)) as found:
         entries = list(found)
       names = {entry.name for entry in entries}
-      if not inside:
-        names.discard(picture_files.UPRIGHT_MARK)
-      if own := picture_files.own_output(names):
+      if own := picture_files.own_output(names, not inside):
         others.append((inside or ".", own))
         continue
       for entry in entries:
