@@ -9,6 +9,7 @@ that cannot be read are left out of account.
 from collections.abc import Iterator, Sequence
 import contextlib
 import io
+import logging
 import math
 import os
 import stat
@@ -39,6 +40,10 @@ _MODES = {1: "L", 3: "RGB"}
 BICUBIC = PIL.Image.Resampling.BICUBIC
 # TIFF's NewSubfileType: a smaller version (bit 0) or a mask (bit 2).
 _PAGE_KIND, _NO_PAGE = 254, 5
+
+
+# Pillow logs what it then raises too, and would be heard beside our line.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class Unusable(Exception):

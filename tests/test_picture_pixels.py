@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -334,3 +336,25 @@ def test_what_cannot_be_an_array_or_is_closed_is_refused(tmp_path):
   for size in ((0, 5), (5, 0), (0, 0)):
     with pytest.raises(pictures.Unusable, match="without a pixel"):
       pictures.of(PIL.Image.new("L", size))
+
+
+def test_a_refusal_is_the_only_line(tmp_path):
+  # So many samples that Pillow logs an error besides.
+  tags = [(258, SHORT, 8), (262, SHORT, 1), (277, SHORT, 84)]
+  (tmp_path / "x.tif").write_bytes(tiff(bytes(4), (4, 1), "<", tags))
+  code = """
+import sys
+from rotjax import pictures
+try:
+  pictures.read(sys.argv[1])
+except pictures.Unusable as error:
+  print(error)
+"""
+  found = subprocess.run(
+    [sys.executable, "-c", code, tmp_path / "x.tif"],
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert found.stdout == "not a picture that can be read\n"
+  assert found.stderr == ""
