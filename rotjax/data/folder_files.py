@@ -28,8 +28,6 @@ _OTHERS = picture_files.UNREAD | {
   *(".jpc", ".jpf", ".jpx", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".pnm"),
   *(".ppm", ".qoi", ".tga", ".vda", ".vst"),
 }
-# How the reason of a picture begins whose format is none of these.
-UNREAD = "a format that is not read: "
 # An uncompressed file of all the pixels that Pillow allows is smaller.
 MAX_BYTES = 2**30
 
@@ -135,7 +133,7 @@ def walk(root: pathlib.Path) -> Found:
         elif entry.is_symlink():
           others.append((name, picture_files.LINK))
         elif ending in _OTHERS:
-          others.append((name, f"{UNREAD}{ending}"))
+          others.append((name, f"a format that is not read: {ending}"))
     except OSError as error:
       if not inside:
         raise errors.UserError(
