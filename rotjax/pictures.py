@@ -1,23 +1,25 @@
-"""Picture files: found, read, brought to a network's input.
+"""Pictures read, and brought to a network's input.
 
 One rule for every kind of file: the first frame, turned as its EXIF orientation
 says; what is transparent shows white; 16 bits are scaled by their full range;
-grey is the luma of ITU-R 601, as in the datasets.
+grey is the luma of ITU-R 601, as in the datasets. The pixels count: metadata
+that cannot be read are left out of account.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
-import dataclasses
+import io
+import logging
 import math
 import os
-import pathlib
 import stat
 from typing import Any, BinaryIO
 import warnings
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
+
+from rotjax import picture_bytes, picture_pixels
 
 # Those that Pillow decodes by itself: no document or script runs a program.
 _FORMATS = (
@@ -36,74 +38,22 @@ _FORMATS = (
 )
 _MODES = {1: "L", 3: "RGB"}
 BICUBIC = PIL.Image.Resampling.BICUBIC
+# TIFF's NewSubfileType: a smaller version (bit 0) or a mask (bit 2).
+_PAGE_KIND, _NO_PAGE = 254, 5
+
+
+# Pillow logs what it then raises too, and would be heard beside our line.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class Unusable(Exception):
   """Why a picture cannot be read or written, without its name."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-  """A picture file.
-
-  Attributes:
-    path: to open.
-    name: where it lies below the folder that was named; its bare name if it
-      was named itself.
-  """
-
-  path: str
-  name: pathlib.PurePath
-
-
-def find(paths: Iterable[str]) -> Iterator[Found | tuple[str, Unusable]]:
-  """Files, and the pictures in folders and their subfolders, each once.
-
-  Files are taken whatever they are called; in folders the name has to end like
-  a picture's, and what begins with a dot is left out.
-
-  Args:
-    paths: of files and folders.
-
-  Yields:
-    What was found, by name within a folder; a path and what is wrong with it
-    for a folder without pictures.
-  """
-  seen = set()
-  for path in paths:
-    if os.path.isdir(path):
-      inside = list(_walk(path))
-      if not inside:
-        yield path, Unusable("no picture in this folder")
-    else:
-      inside = [Found(path, pathlib.PurePath(os.path.basename(path)))]
-    for found in inside:
-      if found.path not in seen:
-        seen.add(found.path)
-        yield found
-
-
-def _walk(folder: str) -> Iterator[Found]:
-  endings = _endings()
-  for root, folders, files in os.walk(folder):
-    folders[:] = sorted(name for name in folders if name[0] != ".")
-    for name in sorted(files):
-      if name[0] != "." and os.path.splitext(name)[1].lower() in endings:
-        path = os.path.join(root, name)
-        yield Found(path, pathlib.PurePath(os.path.relpath(path, folder)))
-
-
 def formats() -> list[str]:
   """Pillow's names of the formats that are read."""
   PIL.Image.init()
   return [name for name in _FORMATS if name in PIL.Image.OPEN]
-
-
-def _endings() -> set[str]:
-  readable = formats()
-  known = PIL.Image.registered_extensions()
-  found = {ending for ending, name in known.items() if name in readable}
-  return found | {".mpo"}  # several JPEGs in one
 
 
 def read(path: str | os.PathLike) -> PIL.Image.Image:
@@ -113,13 +63,21 @@ def read(path: str | os.PathLike) -> PIL.Image.Image:
     Unusable: no such file, not a picture, damaged, or with more pixels than
       Pillow's limit.
   """
-  try:
-    if not stat.S_ISREG(os.stat(path).st_mode):
+  with strict(), _opened(path) as stream:
+    return decode(stream, formats())
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
+  """A regular file, open; Unusable says why it is none."""
+  # Opening a pipe would wait for a writer for ever.
+  with refusing():
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+      os.close(handle)
       raise Unusable("not a file")
-    with strict(), open(path, "rb") as stream:
-      return decode(stream, formats())
-  except OSError as error:
-    raise Unusable(reason(error)) from None
+  with open(handle, "rb") as stream:
+    yield stream
 
 
 @contextlib.contextmanager
@@ -134,33 +92,17 @@ def strict() -> Iterator[None]:
     yield
 
 
-def decode(
-  stream: BinaryIO, names: Sequence[str], least: int | None = None
-) -> PIL.Image.Image:
-  """A picture as a person sees it; to be called inside `strict`.
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+  """Inside, whatever a picture makes Pillow raise becomes Unusable.
 
-  Args:
-    stream: its file. A stream, not a name: Pillow maps a named TIFF into
-      memory and then scrambles one that its orientation turns by 90 degrees.
-    names: Pillow's names of the formats that it may have.
-    least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as its
-      short side keeps so many pixels; None decodes all of it.
-
-  Returns:
-    The first frame, in the file's own mode, its EXIF orientation applied.
-
-  Raises:
-    Unusable: not a picture, damaged, or, as its header says, with more pixels
-      than Pillow's limit.
+  Damaged files raise a dozen types of exceptions, and MemoryError where they
+  lie about their size or are long strips.
   """
   try:
-    with PIL.Image.open(stream, formats=tuple(names)) as file:
-      if least is not None and least < min(file.size):
-        scale = least / min(file.size)
-        width, height = file.size
-        file.draft(None, (math.ceil(scale * width), math.ceil(scale * height)))
-      file.load()
-      return PIL.ImageOps.exif_transpose(file)
+    yield
+  except Unusable:
+    raise
   except PIL.UnidentifiedImageError:
     raise Unusable("not a picture that can be read") from None
   except (
@@ -169,10 +111,89 @@ def decode(
   ):
     limit = PIL.Image.MAX_IMAGE_PIXELS
     raise Unusable(f"more than {limit} pixels, Pillow's limit") from None
-  # Damaged files raise a dozen types, and MemoryError where they lie about
-  # their size.
+  except MemoryError:
+    raise Unusable("needs more memory than there is") from None
   except Exception as error:
     raise Unusable(reason(error)) from None
+
+
+def decode(
+  stream: BinaryIO, names: Sequence[str], least: int | None = None
+) -> PIL.Image.Image:
+  """A picture as a person sees it; to be called inside `strict`.
+
+  Args:
+    stream: its file.
+    names: Pillow's names of the formats that it may have.
+    least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as its
+      short side keeps so many pixels; None decodes all of it.
+
+  Returns:
+    The first frame, in the file's own mode, its EXIF orientation applied; of
+    more than 8 bits: mode "I;16", 0 black and 65535 white.
+
+  Raises:
+    Unusable: not a picture, damaged, or, as its header says, with more pixels
+      than Pillow's limit.
+  """
+  try:
+    return _decode(stream, names, least)
+  except Unusable:
+    with refusing():
+      stream.seek(0)
+      if not stream.read(1):
+        raise Unusable("an empty file") from None
+      stream.seek(0)
+      pixels_only = picture_bytes.pixels_only(stream)
+    if pixels_only is None:
+      raise
+  return _decode(io.BytesIO(pixels_only), names, least)
+
+
+def _decode(stream, names, least):
+  """`decode`, metadata and all."""
+  with refusing(), PIL.Image.open(stream, formats=tuple(names)) as file:
+    if least is not None and least < min(file.size):
+      scale = least / min(file.size)
+      width, height = file.size
+      file.draft(None, (math.ceil(scale * width), math.ceil(scale * height)))
+    return picture_pixels.shown(file)
+
+
+def frames(path: str | os.PathLike) -> int:
+  """The frames or pages of a picture file, of which `read` takes the first.
+
+  A preview (of a JPEG, as phones write them; of a TIFF, a smaller version or
+  a mask) is none of its own. Those behind a damaged one are not counted.
+
+  Raises:
+    Unusable: see `read`.
+  """
+  with strict(), _opened(path) as stream:
+    return count_frames(stream, formats())
+
+
+def count_frames(stream: BinaryIO, names: Sequence[str]) -> int:
+  """As `frames`, of an open file; 1 where its metadata cannot be read."""
+  stream.seek(0)
+  try:
+    with PIL.Image.open(stream, formats=tuple(names)) as file:
+      if file.format == "TIFF":
+        return _count_pages(file)
+      return 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+  except Exception:
+    return 1
+
+
+def _count_pages(file: Any) -> int:
+  """Of a TIFF, without smaller versions (bit 0) and masks (bit 2)."""
+  count = page = 0
+  with contextlib.suppress(Exception):
+    while True:
+      count += not file.tag_v2.get(_PAGE_KIND, 0) & _NO_PAGE
+      page += 1
+      file.seek(page)
+  return max(count, 1)
 
 
 def reason(error: Exception) -> str:
@@ -182,24 +203,27 @@ def reason(error: Exception) -> str:
 
 
 def of(image: Any) -> PIL.Image.Image:
-  """A Pillow image, or a `[H, W]`, `[H, W, C]` array, as a Pillow image.
+  """A Pillow image, or a `[H, W]`, `[H, W, C]` array, as `read` gives one.
 
   Raises:
-    Unusable: neither, or an array of another type or shape.
+    Unusable: neither, an array of another type or shape, or as `read`.
   """
-  if isinstance(image, PIL.Image.Image):
-    return image
-  array = np.asarray(image)
-  if array.ndim == 3 and array.shape[-1] == 1:
-    array = array[..., 0]
-  colour = array.ndim == 3 and array.shape[-1] in (3, 4)
-  if (array.dtype == np.uint8 and (array.ndim == 2 or colour)) or (
-    array.dtype == np.uint16 and array.ndim == 2
-  ):
-    return PIL.Image.fromarray(array)
+  with strict(), refusing():
+    if isinstance(image, PIL.Image.Image):
+      return picture_pixels.shown(image)
+    array = np.asarray(image)
+    if array.ndim == 3 and array.shape[-1] == 1:
+      array = array[..., 0]
+    colour = array.ndim == 3 and array.shape[-1] in (3, 4)
+    kind = array.dtype.newbyteorder("=")
+    if array.size and (
+      (kind == np.uint8 and (array.ndim == 2 or colour))
+      or (kind in (np.uint16, np.bool_) and array.ndim == 2)
+    ):
+      return PIL.Image.fromarray(np.ascontiguousarray(array, kind))
   raise Unusable(
     f"an array of {array.dtype} {list(array.shape)} is not a picture: uint8 of"
-    " [H, W] or [H, W, 1, 3 or 4], or uint16 of [H, W]"
+    " [H, W] or [H, W, 1, 3 or 4], or uint16 or bool of [H, W]"
   )
 
 
@@ -214,10 +238,12 @@ def deep_pixels(picture: PIL.Image.Image) -> np.ndarray:
   Raises:
     Unusable: numbers whose full range is not known.
   """
-  pixels = np.asarray(picture).astype(np.float64)
-  if picture.mode == "F" or pixels.min() < 0 or pixels.max() > 65535:
-    raise Unusable("pixels beyond 16 bits have no stated range: save it with 8")
-  return pixels
+  if picture.mode in ("I", "F"):
+    raise Unusable(
+      "pixels of 32 bits or with a sign have no stated range: save it with 8"
+      " or 16 bits"
+    )
+  return np.asarray(picture).astype(np.float64)
 
 
 def flat(picture: PIL.Image.Image, channels: int) -> PIL.Image.Image:
@@ -230,17 +256,20 @@ def flat(picture: PIL.Image.Image, channels: int) -> PIL.Image.Image:
   Raises:
     Unusable: a mode that cannot be converted.
   """
-  if is_deep(picture):
-    pixels = np.rint(deep_pixels(picture) * (255 / 65535))
-    picture = PIL.Image.fromarray(pixels.astype(np.uint8))
-  try:
+  with refusing():
+    if is_deep(picture):
+      pixels = np.rint(deep_pixels(picture) * (255 / 65535))
+      return PIL.Image.fromarray(pixels.astype(np.uint8)).convert(
+        _MODES[channels]
+      )
+    # Pillow has no other way from these two.
+    between = {"La": "LA", "LAB": "RGB"}
+    picture = picture.convert(between.get(picture.mode, picture.mode))
     if picture.has_transparency_data:
       picture = picture.convert("RGBA")
       white = PIL.Image.new("RGBA", picture.size, "white")
       picture = PIL.Image.alpha_composite(white, picture)
     return picture.convert(_MODES[channels])
-  except ValueError as error:
-    raise Unusable(reason(error)) from None
 
 
 def square(picture: PIL.Image.Image, spec: Any) -> np.ndarray:
@@ -259,7 +288,7 @@ def square(picture: PIL.Image.Image, spec: Any) -> np.ndarray:
     `[size, size, channels]` uint8; black where the square leaves the picture.
 
   Raises:
-    Unusable: see `flat`.
+    Unusable: see `flat`; a strip whose length takes too much memory.
   """
   short, long = min(picture.size), max(picture.size)
   side = {"expand": long, "inscribed": short}.get(
@@ -269,9 +298,10 @@ def square(picture: PIL.Image.Image, spec: Any) -> np.ndarray:
   (left, right, width), (top, bottom, height) = (
     _span(length, side, spec.size) for length in picture.size
   )
-  shown = flat(picture, spec.channels).resize(
-    (width, height), BICUBIC, box=(left, top, right, bottom)
-  )
+  with refusing():
+    shown = flat(picture, spec.channels).resize(
+      (width, height), BICUBIC, box=(left, top, right, bottom)
+    )
   canvas = PIL.Image.new(shown.mode, (spec.size, spec.size))
   canvas.paste(shown, ((spec.size - width) // 2, (spec.size - height) // 2))
   return np.asarray(canvas).reshape(spec.size, spec.size, spec.channels)

@@ -99,6 +99,10 @@ def shown(path: str | os.PathLike) -> str:
   return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
 
 
+def _tell(path, words) -> None:
+  print(f"rotjax: {shown(path)}: {words}", file=sys.stderr, flush=True)
+
+
 class _Command:
   """Pictures to rows; keeps count of what failed and what was drawn."""
 
@@ -109,7 +113,7 @@ class _Command:
 
   def _fail(self, path, error) -> None:
     self.failed += 1
-    print(f"rotjax: {shown(path)}: {error}", file=sys.stderr, flush=True)
+    _tell(path, error)
 
   def run(self, paths: Iterator[str]) -> Iterator[dict[str, Any]]:
     """Yields what is told of each picture that can be read."""
@@ -125,14 +129,17 @@ class _Command:
       yield from self._rows(batch)
 
   def _squares(self, paths):
-    from rotjax import pictures
+    from rotjax import picture_files, pictures
 
-    for found in pictures.find(paths):
-      if not isinstance(found, pictures.Found):
-        self._fail(*found)
+    for found in picture_files.find(paths):
+      if not isinstance(found, picture_files.Found):
+        (self._fail if found.wanted else _tell)(found.path, found.reason)
         continue
       try:
         picture = pictures.read(found.path)
+        frames = pictures.frames(found.path)
+        if frames > 1:
+          _tell(found.path, f"only the first of its {frames} frames is seen")
         yield found, pictures.square(picture, self._predictor.spec)
       except pictures.Unusable as error:
         self._fail(found.path, error)
@@ -159,7 +166,7 @@ class _Command:
   def _turn_back(self, found, angle_deg, row) -> None:
     """Writes and draws what was asked for; the pictures are read again, for
     all of a batch in full size may not fit into memory."""
-    from rotjax import answers, pictures, upright
+    from rotjax import answers, picture_files, pictures, upright
 
     draw = self._sheet and len(self._pairs) < upright.SHEET_LIMIT
     if not (self._folder or draw):
@@ -172,6 +179,8 @@ class _Command:
         self._pairs.append(upright.pair(picture, angle_deg, self._fit, words))
       if out:
         turned = upright.turn_back(picture, angle_deg, self._fit)
+        with pictures.refusing():
+          picture_files.mark_upright(self._folder)
         upright.save(turned, found.path, out)
         row["upright"] = str(out)
     except pictures.Unusable as error:

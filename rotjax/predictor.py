@@ -17,9 +17,10 @@ from typing import Any
 
 import jax
 import numpy as np
+import PIL.Image
 
 from rotjax import answers as answers_lib
-from rotjax import errors, pictures
+from rotjax import errors, picture_files, pictures
 
 # Squares in one call; the last is padded, so that there is one program.
 BATCH = 64
@@ -96,8 +97,8 @@ class Predictor:
 
     Args:
       images: file names, Pillow images, or arrays `[H, W]`, `[H, W, 1 | 3 | 4]`
-        of uint8 or `[H, W]` of uint16, of any sizes; an array `[n, ...]` of
-        them is n pictures.
+        of uint8 or `[H, W]` of uint16 or bool, of any sizes; or one of these;
+        an array `[n, H, W]` or `[n, H, W, C]` is n pictures.
 
     Returns:
       The answers, in that order.
@@ -105,17 +106,37 @@ class Predictor:
     Raises:
       UserError: one of them is not a picture.
     """
+    if _is_one(images):
+      images = [images]
+    elif not isinstance(images, Iterable):
+      raise errors.UserError(
+        f"{type(images).__name__} is neither a picture nor a list of them:"
+        " pictures are file names, Pillow images and arrays"
+      )
     squares = []
     for n, image in enumerate(images):
       named = isinstance(image, (str, os.PathLike))
       try:
-        picture = pictures.read(image) if named else pictures.of(image)
+        picture = (
+          pictures.read(picture_files.expanded(os.fsdecode(image)))
+          if named
+          else pictures.of(image)
+        )
         squares.append(pictures.square(picture, self.spec))
       except pictures.Unusable as error:
         name = image if named else f"picture {n}"
         raise errors.UserError(f"{name}: {error}") from None
     shape = (0, self.spec.size, self.spec.size, self.spec.channels)
     return self.answer(np.stack(squares) if squares else np.zeros(shape, "u1"))
+
+
+def _is_one(images: Any) -> bool:
+  """Whether this is one picture; of arrays, by its rank and its channels."""
+  rank = getattr(images, "ndim", None)
+  if rank is None:
+    return isinstance(images, (str, bytes, os.PathLike, PIL.Image.Image))
+  # No picture is four pixels wide; `pictures.of` refuses two channels.
+  return rank in (0, 2) or (rank == 3 and images.shape[-1] <= 4)
 
 
 def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:

@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from rotjax import pictures, upright
+from rotjax import picture_files, pictures, upright
 
 TAGS = PIL.ExifTags.Base
 
@@ -207,6 +207,12 @@ def test_a_long_strip_takes_no_memory():
     assert pictures.square(strip, _spec(crop=crop)).shape == (28, 28, 1)
 
 
+def test_a_strip_that_takes_too_much_memory_is_unusable():
+  strip = PIL.Image.new("L", (89_000_000, 1))
+  with pytest.raises(pictures.Unusable, match="more memory than there is"):
+    pictures.square(strip, _spec(crop="expand"))
+
+
 def test_arrays_are_pictures():
   for array in (
     _noise(5, 6),
@@ -226,15 +232,17 @@ def test_files_are_found_in_order_and_once(tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
   (tmp_path / "empty").mkdir()
-  found = list(pictures.find([str(tmp_path), str(tmp_path / "a.tif"), "odd"]))
+  found = list(
+    picture_files.find([str(tmp_path), str(tmp_path / "a.tif"), "odd"])
+  )
   assert [f.name.as_posix() for f in found] == [
     "a.tif",
     "b/y.JPG",
     "b/z.png",
     "odd",
   ]
-  ((path, error),) = pictures.find([str(tmp_path / "empty")])
-  assert path.endswith("empty") and "no picture" in str(error)
+  ((path, reason, wanted),) = picture_files.find([str(tmp_path / "empty")])
+  assert path.endswith("empty") and "no picture" in reason and wanted
 
 
 @pytest.mark.parametrize("quarter", range(4))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
 import pytest
 import scipy.stats
@@ -178,6 +179,49 @@ def test_the_api_takes_pictures_of_any_kind(run, tmp_path):
     p([image, np.zeros((3, 3))])
 
 
+def test_one_picture_is_one_answer(run, tmp_path, monkeypatch):
+  p = predictor.load(run)
+  image = _views(1)[0]
+  file = tmp_path / "x.png"
+  PIL.Image.fromarray(image).save(file)
+  (wanted,) = p([file]).angle_deg
+  colour = np.repeat(image[..., None], 3, -1)
+  monkeypatch.setenv("HOME", str(tmp_path))
+  for one in (file, str(file), PIL.Image.open(file), image, colour, "~/x.png"):
+    assert p(one).angle_deg == pytest.approx([wanted], abs=1e-3)
+  assert len(p(np.zeros((30, 30, 3), np.uint8)).angle_deg) == 1
+  assert len(p(np.zeros((5, 30, 30), np.uint8)).angle_deg) == 5
+  assert len(p(np.zeros((5, 30, 30, 3), np.uint8)).angle_deg) == 5
+  assert len(p(np.zeros((1, 30, 30), np.uint8)).angle_deg) == 1
+  assert len(p(np.array([str(file)] * 2)).angle_deg) == 2
+  assert len(p([]).angle_deg) == 0
+  for odd, words in (
+    (np.zeros((30, 30, 2), np.uint8), r"uint8 \[30, 30, 2\] is not a picture"),
+    (np.zeros((30, 30)), r"float64 \[30, 30\] is not a picture"),
+    (np.zeros(30, np.uint8), "picture 0: an array of uint8"),
+    (3, "int is neither a picture nor a list of them"),
+    (None, "NoneType is neither"),
+    (b"x.png", "picture 0: .* is not a picture"),
+    ("x.png", "x.png: No such file"),
+    ("x\0.png", "null byte"),
+  ):
+    with pytest.raises(errors.UserError, match=words) as caught:
+      p(odd)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pillow_image_is_turned_as_its_file_is(run, tmp_path):
+  p = predictor.load(run)
+  exif = PIL.Image.Exif()
+  exif[PIL.ExifTags.Base.Orientation] = 6
+  for name in ("x.jpg", "x.png", "x.tif"):
+    file = tmp_path / name
+    PIL.Image.fromarray(_views(1)[0]).save(file, exif=exif)
+    with PIL.Image.open(file) as image:
+      apart = np.diff(p([file, image]).angle_deg)
+    assert apart == 0
+
+
 def test_colour_and_a_view_smaller_than_the_source(tmp_path):
   folder = _train(
     tmp_path / "run",
@@ -286,6 +330,55 @@ def test_bad_files_are_a_line_each_and_the_others_are_told(
     err, ("cut.png: ", "text.png: not a pict", "no picture", "no?such.png: No ")
   ):
     assert words in line
+
+
+def test_what_is_not_looked_at_is_told(
+  monkeypatch, capsys, run, photos, tmp_path
+):
+  frames = [PIL.Image.new("L", (9, 9), n) for n in (0, 90, 200)]
+  more = {"save_all": True, "append_images": frames[1:]}
+  frames[0].save(photos / "film.gif", **more)
+  frames[0].save(photos / "pages.tif", **more)
+  # A preview is no picture of its own.
+  frames[0].convert("RGB").save(photos / "phone.jpg", "MPO", **more)
+  (photos / "run" / "plots").mkdir(parents=True)
+  for name in ("run/config.json", "run/summary.json", "run/plots/donut.png"):
+    shutil.copy(photos / "a.png", photos / name)
+  command = ("--workdir", run, "--json", photos)
+  status, out, err = _command(monkeypatch, capsys, *command)
+  assert status == 0
+  assert len(out.splitlines()) == 6 and "donut" not in out
+  assert sorted(line.removeprefix(f"rotjax: {photos}/") for line in err) == [
+    "film.gif: only the first of its 3 frames is seen",
+    "pages.tif: only the first of its 3 frames is seen",
+    "run: the folder of a run, left out",
+  ]
+  # Pictures that were meant, and cannot be read.
+  for name in ("a.heic", "deep/b.HEIC", "c.pdf"):
+    (photos / name).write_bytes(b"x")
+  status, out, err = _command(monkeypatch, capsys, *command)
+  assert (status, len(out.splitlines())) == (2, 6)
+  assert err[-1] == (
+    f"rotjax: {photos}: left out, of formats that are not read: 2 .heic, 1 .pdf"
+  )
+
+
+def test_pictures_turned_back_are_not_taken_again(
+  monkeypatch, capsys, run, photos
+):
+  command = ("--workdir", run, "--json", photos, "--upright")
+  status, out, _ = _command(monkeypatch, capsys, *command, photos / "out")
+  assert (status, len(out.splitlines())) == (0, 3)
+  status, out, err = _command(monkeypatch, capsys, *command, photos / "other")
+  assert (status, len(out.splitlines())) == (0, 3)
+  assert err == [
+    f"rotjax: {photos / 'out'}: pictures turned back by rotjax, left out"
+  ]
+  # Named themselves, they are asked for.
+  status, out, _ = _command(
+    monkeypatch, capsys, "--workdir", run, "--json", photos / "out"
+  )
+  assert (status, len(out.splitlines())) == (0, 3)
 
 
 def test_paths_come_from_stdin(monkeypatch, capsys, run, photos):

@@ -24,12 +24,13 @@ class Block(NamedTuple):
 
   def arrays(self) -> dict[str, np.ndarray]:
     """What is kept on disk."""
-    pngs, digests, reasons = zip(*self.squares)
+    pngs, digests, reasons, frames = zip(*self.squares)
     return {
       "data": np.frombuffer(b"".join(pngs), np.uint8),
       "ends": np.cumsum([len(png) for png in pngs], dtype=np.int64),
       "digests": np.array(digests, str),
       "reasons": np.array(reasons, str),
+      "frames": np.array(frames, np.int64),
     }
 
   @classmethod
@@ -37,18 +38,18 @@ class Block(NamedTuple):
     cls, arrays: dict[str, np.ndarray] | None, count: int
   ) -> "Block | None":
     """The block of `arrays`, or None if they are not those of `count` files."""
-    names = ("data", "ends", "digests", "reasons")
+    names = ("data", "ends", "digests", "reasons", "frames")
     if arrays is None or set(arrays) != set(names):
       return None
-    data, ends, digests, reasons = (arrays[name] for name in names)
-    if not len(ends) == len(digests) == len(reasons) == count:
+    data, ends, *rest = (arrays[name] for name in names)
+    if any(len(array) != count for array in (ends, *rest)):
       return None
     starts = [0, *ends[:-1].tolist()]
     return cls(
       [
-        folder_files.Square(data[start:end].tobytes(), str(digest), str(reason))
-        for start, end, digest, reason in zip(
-          starts, ends.tolist(), digests, reasons
+        folder_files.Square(data[start:end].tobytes(), *of_file)
+        for start, end, *of_file in zip(
+          starts, ends.tolist(), *(array.tolist() for array in rest)
         )
       ]
     )

@@ -14,16 +14,22 @@ from typing import NamedTuple
 
 import PIL.Image
 
-from rotjax import errors, pictures
+from rotjax import errors, picture_files, pictures
 
 ENDINGS = (
   *(".bmp", ".dib", ".jfif", ".jpe", ".jpeg", ".jpg"),
   *(".png", ".tif", ".tiff", ".webp"),
 )
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+# Endings of other pictures, those that `rotjax.predict` reads among them.
+# Written out: asking Pillow takes a tenth of a second.
+_OTHERS = picture_files.UNREAD | {
+  *(".apng", ".avif", ".avifs", ".gif", ".icb", ".j2c", ".j2k", ".jp2"),
+  *(".jpc", ".jpf", ".jpx", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".pnm"),
+  *(".ppm", ".qoi", ".tga", ".vda", ".vst"),
+}
 # An uncompressed file of all the pixels that Pillow allows is smaller.
 MAX_BYTES = 2**30
-_LINK = "a symbolic link, which is not followed"
 
 
 class File(NamedTuple):
@@ -50,7 +56,8 @@ class Found(NamedTuple):
 
   Attributes:
     files: by name.
-    others: names and reasons of folders that cannot be read and of links that
+    others: names and reasons of folders that cannot be read or are rotjax's
+      own output, of pictures in formats that are not read, and of links that
       are not named like pictures.
   """
 
@@ -65,11 +72,13 @@ class Square(NamedTuple):
     png: of the square; empty where the file cannot be used.
     digest: of the file's content, hexadecimal; "" where it cannot be read.
     reason: why it cannot be used, in one line; "" where it can.
+    frames: how many it has; the first is used.
   """
 
   png: bytes
   digest: str
   reason: str
+  frames: int = 1
 
 
 def folder(given: str) -> pathlib.Path:
@@ -83,7 +92,10 @@ def folder(given: str) -> pathlib.Path:
       "data.dir is not set: name the folder of your pictures with"
       " --config.data.dir=PATH"
     )
-  path = os.path.realpath(os.path.expanduser(given))
+  try:
+    path = os.path.realpath(os.path.expanduser(given))
+  except ValueError:  # a null byte, which is in no name
+    path = ""
   if not os.path.isdir(path):
     what = "is not a folder" if os.path.exists(path) else "does not exist"
     raise errors.UserError(f"data.dir = {printable(given)} {what}")
@@ -93,7 +105,8 @@ def folder(given: str) -> pathlib.Path:
 def walk(root: pathlib.Path) -> Found:
   """All files below a folder that are named like pictures.
 
-  What begins with a dot is left out.
+  What begins with a dot is left out, and so are the folders of runs and of
+  other results: a plot is no photo. See `picture_files.own_output` for `root`.
 
   Raises:
     errors.UserError: the folder itself cannot be read.
@@ -102,17 +115,25 @@ def walk(root: pathlib.Path) -> Found:
   while waiting:
     inside = waiting.pop()
     try:
-      with os.scandir(os.path.join(root, inside)) as entries:
-        for entry in entries:
-          if entry.name.startswith("."):
-            continue
-          name = f"{inside}/{entry.name}" if inside else entry.name
-          if entry.is_dir(follow_symlinks=False):
-            waiting.append(name)
-          elif os.path.splitext(entry.name)[1].lower() in ENDINGS:
-            files.append(_file(name, entry))
-          elif entry.is_symlink():
-            others.append((name, _LINK))
+      with os.scandir(os.path.join(root, inside)) as found:
+        entries = list(found)
+      names = {entry.name for entry in entries}
+      if own := picture_files.own_output(names, not inside):
+        others.append((inside or ".", own))
+        continue
+      for entry in entries:
+        if entry.name.startswith("."):
+          continue
+        name = f"{inside}/{entry.name}" if inside else entry.name
+        ending = os.path.splitext(entry.name)[1].lower()
+        if entry.is_dir(follow_symlinks=False):
+          waiting.append(name)
+        elif ending in ENDINGS:
+          files.append(_file(name, entry))
+        elif entry.is_symlink():
+          others.append((name, picture_files.LINK))
+        elif ending in _OTHERS:
+          others.append((name, f"a format that is not read: {ending}"))
     except OSError as error:
       if not inside:
         raise errors.UserError(
@@ -138,7 +159,7 @@ def describe(name: str, found: os.stat_result) -> File:
   """The file of a name, from what `lstat` says of it."""
   reason = ""
   if stat.S_ISLNK(found.st_mode):
-    reason = _LINK
+    reason = picture_files.LINK
   elif not stat.S_ISREG(found.st_mode):
     reason = "not a regular file"
   return File(name, found.st_size, found.st_mtime_ns, found.st_mode, reason)
@@ -180,7 +201,7 @@ def contents(root: pathlib.Path, name: str) -> bytes:
   except (OSError, MemoryError) as error:
     # What O_NOFOLLOW meets a link with; with O_DIRECTORY it is the second.
     if getattr(error, "errno", None) in (errno.ELOOP, errno.ENOTDIR):
-      raise pictures.Unusable(_LINK) from None
+      raise pictures.Unusable(picture_files.LINK) from None
     raise pictures.Unusable(pictures.reason(error)) from None
 
 
@@ -199,8 +220,7 @@ def square(data: bytes, side: int, channels: int) -> PIL.Image.Image:
   """
   # Three times the pixels needed: then neither shortcut, the JPEG's own or
   # reducing_gap, can be seen.
-  names = [name for name in pictures.formats() if name in _FORMATS]
-  picture = pictures.decode(io.BytesIO(data), names, least=3 * side)
+  picture = pictures.decode(io.BytesIO(data), _readable(), least=3 * side)
   picture = pictures.flat(picture, channels)
   (width, height), short = picture.size, min(picture.size)
   left, top = (width - short) / 2, (height - short) / 2
@@ -212,6 +232,10 @@ def square(data: bytes, side: int, channels: int) -> PIL.Image.Image:
   )
   result.info.clear()  # a colour profile may be larger than the pixels
   return result
+
+
+def _readable() -> list[str]:
+  return [name for name in pictures.formats() if name in _FORMATS]
 
 
 def read(root: pathlib.Path, file: File, side: int, channels: int) -> Square:
@@ -227,10 +251,11 @@ def read(root: pathlib.Path, file: File, side: int, channels: int) -> Square:
     digest = hashlib.sha256(data).hexdigest()
     encoded = io.BytesIO()
     square(data, side, channels).save(encoded, "PNG", compress_level=1)
-  # As in pictures.decode: nobody can list what a hostile file may raise.
+    frames = pictures.count_frames(io.BytesIO(data), _readable())
+  # As in pictures.refusing: nobody can list what a hostile file may raise.
   except Exception as error:
     return Square(b"", digest, printable(pictures.reason(error)))
-  return Square(encoded.getvalue(), digest, "")
+  return Square(encoded.getvalue(), digest, "", frames)
 
 
 def printable(text: str) -> str:

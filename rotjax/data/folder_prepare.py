@@ -5,6 +5,7 @@ preparation that was interrupted, even by a kill, goes on behind the last whole
 block. Then TFDS writes the splits, which is quick, and the blocks are removed.
 """
 
+import collections
 from collections.abc import Iterator
 import contextlib
 import fcntl
@@ -29,7 +30,7 @@ LEFT_OUT = "left_out.txt"
 # Where there is no terminal for a bar, a line this often.
 _TELL_SECONDS = 60
 # To be raised whenever the same files would become other squares or splits.
-_FORMAT = 1
+_FORMAT = 2
 
 _log = logging.getLogger("rotjax")
 
@@ -71,6 +72,15 @@ def prepared(
       f"data.dir = {_shown(root)} holds no picture: names that end in"
       f" {', '.join(folder_files.ENDINGS)} are looked for{others}"
     )
+  if found.others:
+    by_reason = collections.defaultdict(list)
+    for name, why in found.others:
+      by_reason[why].append(name)
+    listed = "; ".join(
+      f"{len(names)} x {why} ({_names(names)})"
+      for why, names in by_reason.items()
+    )
+    _log.warning("left out of %s: %s", _shown(root), listed)
   name = _name(options, root, found)
   place = store / "tfds"
   size = options.side, options.channels
@@ -90,7 +100,7 @@ def prepared(
 
 def _prepare(options, root, found, turned, blocks, place, name):
   """`prepared`, where it is not prepared yet."""
-  digests, left_out = _decode(options, root, found, blocks)
+  digests, broken, several = _decode(options, root, found, blocks)
   splits = _splits(options, root, found.files, digests)
 
   def examples(split):
@@ -129,6 +139,7 @@ def _prepare(options, root, found, turned, blocks, place, name):
         config=tfds.core.BuilderConfig(name=name.split("/")[1]),
       )
       builder.download_and_prepare()
+    left_out = [*broken, *found.others, *several]
     _write(pathlib.Path(builder.data_dir) / LEFT_OUT, left_out)
 
   folder = prepare.publish(
@@ -138,21 +149,26 @@ def _prepare(options, root, found, turned, blocks, place, name):
     f"{splits.count(s)} {s}" for s in split_lib.SPLITS if s in splits
   )
   _log.info("prepared %s: %s", _shown(root), counts)
-  if left_out:
-    _log.warning(
-      "%d of %d pictures cannot be used, and %d other names are left out: %s",
-      sum(1 for digest in digests if digest is None),
-      len(found.files),
-      len(found.others),
-      folder / LEFT_OUT,
-    )
+  for names, what in (
+    (broken, "cannot be used"),
+    (several, "have several frames or pages, of which the first is used"),
+  ):
+    if names:
+      _log.warning(
+        "%d of %d pictures %s: %s",
+        len(names),
+        len(found.files),
+        what,
+        folder / LEFT_OUT,
+      )
   return folder
 
 
 def _decode(options, root, found, blocks):
-  """The digest of each file, None where it cannot be used; what is left out."""
+  """The digest of each file, None where it cannot be used; what is left out:
+  files that cannot be used, and of others the frames behind the first."""
   total = len(found.files)
-  digests, broken = [], []
+  digests, broken, several = [], [], []
   _log.info("preparing %d pictures of %s, once", total, _shown(root))
   with tqdm.tqdm(
     total=total,
@@ -173,20 +189,23 @@ def _decode(options, root, found, blocks):
         digests.append(None if square.reason else square.digest)
         if square.reason:
           broken.append((file.name, square.reason))
+        if square.frames > 1:
+          several.append(
+            (file.name, f"all but the first of its {square.frames} frames")
+          )
       if len(broken) > options.max_broken * total:
         break  # whatever the others are like
-  left_out = [*broken, *found.others]
   if len(broken) > options.max_broken * total:
     path = blocks.folder / LEFT_OUT
     with contextlib.suppress(OSError):  # the message says the essential
-      _write(path, left_out)
+      _write(path, [*broken, *found.others])
     raise errors.UserError(
       f"{len(broken)} of the first {len(digests)} pictures (of {total}) in"
       f" data.dir = {_shown(root)} cannot be used, more than data.max_broken ="
-      f" {options.max_broken:g} of all: {_listed(left_out)}; listed in"
+      f" {options.max_broken:g} of all: {_listed(broken)}; listed in"
       f" {path}"
     )
-  return digests, left_out
+  return digests, broken, several
 
 
 def _splits(options, root, files, digests) -> list[str]:
@@ -286,6 +305,12 @@ def _listed(left_out) -> str:
   """The first few, for a message."""
   parts = [f"{folder_files.printable(n)} ({why})" for n, why in left_out[:3]]
   return ", ".join(parts) + (", ..." if len(left_out) > 3 else "")
+
+
+def _names(names: list[str]) -> str:
+  """The first few."""
+  shown = [folder_files.printable(name) for name in names[:3]]
+  return ", ".join([*shown, "..."] if len(names) > 3 else shown)
 
 
 def _shown(root: pathlib.Path) -> str:

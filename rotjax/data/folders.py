@@ -41,14 +41,25 @@ def tfds_root(given: str = "") -> pathlib.Path:
 
   The variable is read at each call, not when tensorflow_datasets is imported.
   """
-  root = given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-  return pathlib.Path(os.path.abspath(os.path.expanduser(root)))
+  return _absolute(
+    given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+  )
 
 
 def cache_root() -> pathlib.Path:
   """The user's cache folder for rotjax; it may not exist."""
-  root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-  return pathlib.Path(os.path.abspath(os.path.expanduser(root))) / "rotjax"
+  return _absolute(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "rotjax"
+
+
+def _absolute(path: str) -> pathlib.Path:
+  """A path from the root; raises errors.UserError where there is no home."""
+  expanded = os.path.expanduser(path)
+  if path.startswith("~") and expanded == path:
+    raise errors.UserError(
+      f"{path} has no place: there is no home folder; set HOME, or"
+      " XDG_CACHE_HOME and TFDS_DATA_DIR, to a folder"
+    )
+  return pathlib.Path(os.path.abspath(expanded))
 
 
 def writable(folder: pathlib.Path) -> bool:

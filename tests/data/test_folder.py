@@ -205,12 +205,84 @@ def test_broken_files_are_listed_and_skipped(tmp_path, caplog):
   assert set(lines) == {"cut.png", "link.png", "loop", r"n\xffo.png"}
   assert "link" in lines["link.png"] and "link" in lines["loop"]
   assert lines[r"n\xffo.png"] == "not a picture that can be read"
-  (line,) = [r.message for r in caplog.records if r.levelname == "WARNING"]
-  assert line == (
-    "3 of 63 pictures cannot be used, and 1 other names are left out:"
-    f" {folder / 'left_out.txt'}"
-  )
+  assert _warnings(caplog) == [
+    f"left out of {root}: 1 x a symbolic link, which is not followed (loop)",
+    f"3 of 63 pictures cannot be used: {folder / 'left_out.txt'}",
+  ]
   assert len(_decoded(_folder(root))) == 60
+
+
+def _warnings(caplog):
+  return [r.message for r in caplog.records if r.levelname == "WARNING"]
+
+
+def test_what_is_left_out_is_told_at_every_start(
+  helpers, tmp_path, caplog, monkeypatch
+):
+  root = tmp_path / "pictures"
+  _fill(root)
+  # A run's plots, a result of one's own, formats that are not read.
+  for folder, names in (
+    ("runs/three", ("config.json", "summary.json", "plots/donut.png")),
+    ("out", (".rotjax-upright", "000.bmp")),
+    (".", ("a.heic", "b.HEIC", "c.gif", "d.pdf", "e.heic", "f.heic", "x.txt")),
+  ):
+    for name in names:
+      (root / folder / name).parent.mkdir(parents=True, exist_ok=True)
+      (root / folder / name).write_bytes((root / "000.bmp").read_bytes())
+  scandir = os.scandir
+
+  def refuse(path):  # the superuser, who may run the tests, reads everything
+    if str(path).endswith("shut"):
+      raise PermissionError(13, "Permission denied", path)
+    return scandir(path)
+
+  (root / "shut").mkdir()
+  monkeypatch.setattr(os, "scandir", refuse)
+  line = (
+    f"left out of {root}: 4 x a format that is not read: .heic (a.heic, b.HEIC,"
+    " e.heic, ...); 1 x a format that is not read: .gif (c.gif); 1 x a format"
+    " that is not read: .pdf (d.pdf); 1 x pictures turned back by rotjax (out);"
+    " 1 x the folder of a run (runs/three); 1 x Permission denied (shut)"
+  )
+  for _ in range(2):
+    helpers.forget()
+    caplog.clear()
+    assert len(_decoded(_folder(root))) == 60
+    assert _warnings(caplog) == [line]
+
+
+def test_of_several_frames_the_first_is_used_and_it_is_told(tmp_path, caplog):
+  root = tmp_path / "pictures"
+  pixels = _fill(root)
+  frames = [PIL.Image.fromarray(p) for p in list(pixels.values())[:3]]
+  frames[0].save(root / "pages.tif", save_all=True, append_images=frames[1:])
+  frames[0].copy().save(
+    root / "phone.jpg", "MPO", save_all=True, append_images=[frames[1].copy()]
+  )
+  folder = _folder(root).prepare()
+  assert _warnings(caplog) == [
+    "1 of 62 pictures have several frames or pages, of which the first is"
+    f" used: {folder / 'left_out.txt'}"
+  ]
+  assert (folder / "left_out.txt").read_text() == (
+    "pages.tif\tall but the first of its 3 frames\n"
+  )
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_picture_that_changes_on_the_way(tmp_path, monkeypatch, gone):
+  """Gone, or empty, between the listing and the reading: left out."""
+  root = tmp_path / "pictures"
+  _fill(root)
+  listed = folder_files.walk(root)
+  (root / "007.bmp").unlink()
+  if not gone:
+    (root / "007.bmp").touch()
+  monkeypatch.setattr(folder_files, "walk", lambda _: listed)
+  folder = _folder(root).prepare()
+  reason = "No such file or directory" if gone else "an empty file"
+  assert (folder / "left_out.txt").read_text() == f"007.bmp\t{reason}\n"
 
 
 def test_a_file_that_may_be_read_now_is_read(helpers, tmp_path, monkeypatch):
@@ -264,6 +336,8 @@ def test_too_many_broken_files_stop(helpers, tmp_path):
   [
     ("missing", "does not exist"),
     ("empty", "holds no picture: names that end in .*jpg"),
+    ("run", "holds no picture: .*left out: [.] .the folder of a run"),
+    ("heic", "holds no picture: .*a.heic .a format that is not read: .heic"),
     ("links", "holds no picture.*left out: away .a symbolic link"),
     ("broken", "2 of the first 2 pictures"),
     ("few", "no (validation|test) image: 2 pictures .groups: 2"),
@@ -275,6 +349,11 @@ def test_a_folder_that_cannot_be_used(tmp_path, case, message):
     root.mkdir()
   if case == "links":
     os.symlink(tmp_path, root / "away")
+  if case == "run":
+    for name in ("config.json", "summary.json", "donut.png"):
+      (root / name).touch()
+  if case == "heic":
+    (root / "a.heic").touch()
   if case == "broken":
     for name in ("a.png", "b.png"):
       (root / name).write_bytes(b"")

@@ -11,8 +11,8 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from rotjax import errors, pictures
-from rotjax.data import folder_files
+from rotjax import errors, picture_files, pictures
+from rotjax.data import folder_files, folders
 
 
 def _noise(*shape, seed=0, dtype=np.uint8):
@@ -330,12 +330,51 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
     folder_files.walk(tmp_path / "shut")
 
 
+def test_a_folder_of_results_that_is_named_itself(tmp_path):
+  (tmp_path / ".rotjax-upright").touch()
+  (tmp_path / "a.png").touch()
+  found = folder_files.walk(tmp_path)
+  assert [f.name for f in found.files] == ["a.png"] and not found.others
+
+
+def test_pictures_that_predict_reads_are_known_here(tmp_path):
+  for ending in picture_files.endings():
+    (tmp_path / f"x{ending}").touch()
+  found = folder_files.walk(tmp_path)
+  assert {os.path.splitext(f.name)[1] for f in found.files} == set(
+    folder_files.ENDINGS
+  )
+  assert len(found.files) + len(found.others) == len(picture_files.endings())
+
+
+def test_home_in_a_folders_name(tmp_path, monkeypatch):
+  monkeypatch.setenv("HOME", str(tmp_path))
+  assert folder_files.folder("~") == tmp_path
+
+
+def test_no_home_at_all(tmp_path, monkeypatch):
+  """Without one no folder named ~ is made."""
+  monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+  monkeypatch.chdir(tmp_path)
+  for name, find in (
+    ("XDG_CACHE_HOME", folders.cache_root),
+    ("TFDS_DATA_DIR", folders.tfds_root),
+  ):
+    monkeypatch.delenv(name)
+    with pytest.raises(errors.UserError, match="no home folder; set HOME"):
+      find()
+  with pytest.raises(errors.UserError, match="'?~'?.* does not exist"):
+    folder_files.folder("~")
+
+
 @pytest.mark.parametrize(
   ("name", "message"),
   [
     ("", "data.dir is not set.*--config.data.dir=PATH"),
     ("nowhere", "does not exist"),
     ("file", "is not a folder"),
+    ("nul\0l", r"nul.x00l does not exist"),
+    ("x" * 300, "does not exist"),
   ],
 )
 def test_no_such_folder(tmp_path, name, message):
