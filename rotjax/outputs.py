@@ -140,6 +140,6 @@ def _listed(folder: pathlib.Path) -> frozenset[str]:
     return frozenset()
   for line in text.splitlines():
     # A kill may leave half a line.
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, TypeError):
       names.add(json.loads(line))
-  return frozenset(n for n in names if isinstance(n, str))
+  return frozenset(names)

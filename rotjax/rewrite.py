@@ -25,6 +25,14 @@ _COMPRESSIONS = (
   *("raw", "packbits", "tiff_lzw", "tiff_deflate", _LOSSLESS, "zstd", "lzma"),
 )
 
+_CUT = "has more than 8 bits a colour, and Pillow reads 8: not written"
+_FIRST_BYTES: tuple[tuple[bytes, str, dict[str, Any]], ...] = (
+  (b"\x89PNG", "PNG", {}),
+  (b"\xff\xd8", "JPEG", _QUALITY),
+  (b"RIFF", "WEBP", _QUALITY),
+  (b"II*\0", "TIFF", {"compression": _LOSSLESS}),
+  (b"MM\0*", "TIFF", {"compression": _LOSSLESS}),
+)
 # TIFF's NewSubfileType: a smaller version (bit 0) or a mask (bit 2).
 _PAGE_KIND, _NO_PAGE = 254, 5
 
@@ -60,14 +68,9 @@ def original(path: str | os.PathLike) -> Original:
       except pictures.Unusable:
         raise
       except Exception:  # damaged files raise a dozen types
-        bare = _original(_bare_png(stream))
-        return dataclasses.replace(bare, lost=("metadata, all of them",))
-  except pictures.Unusable:
-    raise
-  except Exception as error:
-    raise pictures.Unusable(
-      f"cannot be written again: {pictures.reason(error)}"
-    ) from None
+        return _bare(stream)
+  except OSError as error:
+    raise pictures.Unusable(pictures.reason(error)) from None
 
 
 def _original(stream) -> Original:
@@ -79,18 +82,20 @@ def _original(stream) -> Original:
     return Original(form, _options(file, form), kept, tuple(lost))
 
 
-def _bare_png(stream) -> io.BytesIO:
-  """A PNG without its metadata: of other formats none stop Pillow."""
+def _bare(stream) -> Original:
+  """What its first bytes tell of a file that Pillow stumbles over.
+
+  Metadata can make it; what reads the pixels all the same is `pictures.read`.
+  """
   stream.seek(0)
-  data = stream.read()
-  kept, at = [data[:8]], 8
-  while at + 12 <= len(data):
-    end = at + 12 + int.from_bytes(data[at : at + 4])
-    # A capital letter begins what pixels need (PNG, 5.4).
-    if data[at + 4 : at + 5].isupper() or data[at + 4 : at + 8] == b"tRNS":
-      kept.append(data[at:end])
-    at = end
-  return io.BytesIO(b"".join(kept))
+  head = stream.read(26)
+  for start, form, options in _FIRST_BYTES:
+    if head.startswith(start):
+      # PNG's bit depth and its colour type, of which 0 and 3 are one number.
+      if form == "PNG" and head[24] == 16 and head[25] not in (0, 3):
+        raise pictures.Unusable(_CUT)
+      return Original(form, options, {}, ("metadata, all of them",))
+  raise pictures.Unusable("damaged: not written again")
 
 
 def _check(file, form) -> None:
@@ -107,9 +112,7 @@ def _check(file, form) -> None:
   if form not in PIL.Image.SAVE:
     raise pictures.Unusable(f"Pillow writes no {form}: not written")
   if _is_cut_to_8_bits(file, form):
-    raise pictures.Unusable(
-      "has more than 8 bits a colour, and Pillow reads 8: not written"
-    )
+    raise pictures.Unusable(_CUT)
 
 
 def _frames(file) -> int:
