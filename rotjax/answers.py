@@ -103,12 +103,15 @@ class Answers:
     )
 
 
-def is_blank(squares: np.ndarray, disc: bool) -> np.ndarray:
+def is_blank(
+  squares: np.ndarray, disc: bool, threshold: float = 0.0
+) -> np.ndarray:
   """Whether squares show one colour, but for the noise of a scan.
 
   Args:
     squares: uint8 `[n, S, S, C]`.
     disc: whether only the largest disc in them is looked at, see `warp.disc`.
+    threshold: see `view.View`; 0 for none.
 
   Returns:
     `[n]` bools.
@@ -119,6 +122,8 @@ def is_blank(squares: np.ndarray, disc: bool) -> np.ndarray:
   seen = squares[:, inside].astype(np.int16)
   if not seen.size:
     return np.zeros(len(squares), bool)
+  if threshold:
+    seen = 255 * (seen > 255 * threshold)
   spread = seen.max(axis=1) - seen.min(axis=1)
   return (spread <= _BLANK).all(axis=-1)
 

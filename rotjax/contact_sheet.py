@@ -39,7 +39,7 @@ def final_name(name: str) -> pathlib.Path:
   """The file that a sheet is written to; `.png` is added where no ending is.
 
   Raises:
-    UserError: it exists already, or ends otherwise.
+    UserError: it exists already, ends otherwise, or has no folder.
   """
   path = pathlib.Path(name)
   if not path.suffix:
@@ -47,6 +47,9 @@ def final_name(name: str) -> pathlib.Path:
   if path.suffix.lower() != ".png":
     raise errors.UserError(f"--contact-sheet {name} does not end in .png")
   outputs.check_new(path)
+  # Not after hours of pictures.
+  if not path.parent.is_dir():
+    raise errors.UserError(f"--contact-sheet {name}: no such folder")
   return path
 
 

@@ -27,6 +27,11 @@ _PLACES = (
   _TAGS.Orientation,
   _TAGS.JpegIFOffset,
   _TAGS.JpegIFByteCount,
+  # And its size.
+  _TAGS.ImageWidth,
+  _TAGS.ImageLength,
+  _TAGS.ExifImageWidth,
+  _TAGS.ExifImageHeight,
 )
 # What ImageMagick writes into PNG, and Pillow reads.
 _EXIF_AS_TEXT = ("raw profile type exif", "raw profile type app1")

@@ -7,7 +7,6 @@ files from those you trust.
 from collections.abc import Callable
 import hashlib
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -15,7 +14,7 @@ import jax
 import numpy as np
 
 import rotjax
-from rotjax import errors
+from rotjax import errors, outputs
 
 FORMAT = "rotjax model"
 VERSION = 2  # 1 did not say which turns it was trained on
@@ -94,12 +93,9 @@ def save(
   }
   header["header_sha256"] = _header_digest(header)
   line = json.dumps(header, sort_keys=True).encode() + b"\n"
-  new = path.with_name(path.name + ".new")
   try:
-    new.write_bytes(line + payload)
-    os.replace(new, path)
+    outputs.replace_bytes(path, line + payload)
   except OSError as error:
-    new.unlink(missing_ok=True)
     raise errors.UserError(f"{path} cannot be written: {error}") from None
 
 

@@ -28,6 +28,29 @@ def check_new(path: pathlib.Path) -> None:
     raise errors.UserError(f"{path} exists already and is not overwritten")
 
 
+def _part(path: pathlib.Path) -> pathlib.Path:
+  """A name beside another for what is not whole yet.
+
+  With a dot before it, it is no input, should a kill leave it.
+  """
+  return path.with_name(f".rotjax-{secrets.token_hex(8)}.part")
+
+
+def replace_bytes(path: pathlib.Path, data: bytes) -> None:
+  """Writes a file in one go, over an earlier one if there is one.
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  part = _part(path)
+  try:
+    part.write_bytes(data)
+    os.replace(part, path)
+  finally:
+    with contextlib.suppress(OSError):
+      part.unlink()
+
+
 def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
   """Writes a new file; a kill at any time leaves all of it or nothing.
 
@@ -35,8 +58,7 @@ def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
     FileExistsError: neither an input nor an earlier output is ever replaced.
     OSError: it cannot be written.
   """
-  # A name with a dot is no input, should a kill leave it.
-  part = path.with_name(f".rotjax-{secrets.token_hex(8)}.part")
+  part = _part(path)
   try:
     with open(part, "xb") as file:
       file.write(data)
@@ -118,7 +140,7 @@ class Folder:
         f"cannot be written: {pictures.reason(error)}"
       ) from None
     self._sources[str(path).casefold()] = source
-    _listed.cache_clear()
+    _listed(pathlib.Path(os.path.realpath(self.path))).add(name.as_posix())
 
 
 def is_result(path: str) -> bool:
@@ -130,16 +152,16 @@ def is_result(path: str) -> bool:
   )
 
 
-@functools.lru_cache(maxsize=4096)
-def _listed(folder: pathlib.Path) -> frozenset[str]:
+@functools.cache
+def _listed(folder: pathlib.Path) -> set[str]:
   """The results in a folder."""
-  names = set()
+  names: set[str] = set()
   try:
     text = (folder / _LIST).read_text("ascii", "replace")
   except OSError:
-    return frozenset()
+    return names
   for line in text.splitlines():
     # A kill may leave half a line.
     with contextlib.suppress(ValueError, TypeError):
       names.add(json.loads(line))
-  return frozenset(names)
+  return names

@@ -45,6 +45,7 @@ class Spec:
     trained_range_deg: the least and the largest turn that it was trained on,
       degrees; None where that is not known.
     trained_values_deg: the turns, where they are a short list.
+    threshold: of the run's view, too.
   """
 
   size: int
@@ -57,6 +58,7 @@ class Spec:
   tta: str
   trained_range_deg: tuple[float, float] | None = None
   trained_values_deg: tuple[float, ...] | None = None
+  threshold: float = 0.0
 
   @property
   def trained(self) -> str:
@@ -109,7 +111,7 @@ class Predictor:
       np.rad2deg(theta.astype(np.float64)),
       log_density.astype(np.float64),
       spec.period_deg,
-      answers_lib.is_blank(squares, spec.mask == "disc"),
+      answers_lib.is_blank(squares, spec.mask == "disc", spec.threshold),
       spec.trained,
     )
 
@@ -210,6 +212,7 @@ def describe_run(
     period_deg=angles.period_deg,
     tta=tta,
     **trained_on,
+    threshold=view.threshold,
   )
   fn = _answer_fn(
     view, angles, head, network, trained.calibration_of(workdir), tta

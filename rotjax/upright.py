@@ -129,7 +129,7 @@ def _in_palette(turned, picture):
     _premultiplied(packed.astype(np.uint32).view(np.uint8))
   )
   index = nearest.astype(np.uint8)[where.reshape(turned.size[::-1])]
-  result = PIL.Image.fromarray(index).convert("L")
+  result = PIL.Image.fromarray(index)
   result.putpalette(colours, kind)
   result.info = entries.info
   return result

@@ -516,6 +516,26 @@ def test_every_answer_names_the_trained_turns_and_blank_pictures(
   )
 
 
+def test_blank_is_what_the_network_sees():
+  ramp = np.zeros((3, 9, 9, 3), np.uint8)
+  ramp[1, ..., 2] = np.arange(9)  # of 8 levels, in one colour
+  ramp[2, ..., 2] = np.arange(9) + (np.arange(9) > 7)
+  blank = answers_lib.is_blank
+  assert blank(ramp, False).tolist() == [True, True, False]
+  # The disc leaves the last column's ends out, but not its middle.
+  assert blank(ramp, True).tolist() == [True, True, False]
+  ramp[2, :, :, 2] = 0
+  ramp[2, 0, 0] = 255
+  assert blank(ramp, True).tolist() == [True, True, True]
+  assert blank(ramp, False).tolist() == [True, True, False]
+  # Below the threshold all is black.
+  ramp[2] = 100
+  ramp[2, 4] = 120
+  assert blank(ramp[2:], True, 0.5).tolist() == [True]
+  assert blank(ramp[2:], True, 0.42).tolist() == [False]
+  assert blank(ramp[:0], True).shape == (0,)
+
+
 @pytest.mark.parametrize(
   "angles,words",
   [

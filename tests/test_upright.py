@@ -13,6 +13,8 @@ import numpy as np
 import PIL.ExifTags
 import PIL.features
 import PIL.Image
+import PIL.PngImagePlugin
+import PIL.TiffImagePlugin
 import pytest
 
 from rotjax import contact_sheet, errors, outputs, pictures, rewrite, upright
@@ -234,7 +236,7 @@ def test_an_avif_states_its_bits(bits):
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])
-def test_several_pages_are_refused_and_previews_are_not(tmp_path, form):
+def test_several_pages_are_refused_and_mpo_is_one(tmp_path, form):
   file = tmp_path / "x"
   first, second = _picture("L"), _picture("L").transpose(1)
   first.save(file, format=form, save_all=True, append_images=[second])
@@ -243,13 +245,21 @@ def test_several_pages_are_refused_and_previews_are_not(tmp_path, form):
     return
   with pytest.raises(pictures.Unusable, match="has 2 pages or frames"):
     rewrite.original(file)
-  if form == "TIFF":
-    second.encoderinfo = {"tiffinfo": {254: 1}}
-    first.save(file, format=form, save_all=True, append_images=[second])
-    with PIL.Image.open(file) as stored:
-      stored.seek(1)
-      if stored.tag_v2.get(254) == 1:
-        assert rewrite.original(file).form == "TIFF"
+
+
+@pytest.mark.parametrize("kind,pages", [(0, 2), (1, 1), (2, 2), (4, 1)])
+def test_a_smaller_version_in_a_tiff_is_no_page(tmp_path, kind, pages):
+  file = tmp_path / "x.tif"
+  with PIL.TiffImagePlugin.AppendingTiffWriter(file, new=True) as writer:
+    _picture("L").save(writer, "TIFF")
+    writer.newFrame()
+    _picture("L").reduce(2).save(writer, "TIFF", tiffinfo={254: kind})
+    writer.newFrame()
+  if pages == 1:
+    assert rewrite.save(_picture("L"), file, tmp_path / "out.tif") == ()
+  else:
+    with pytest.raises(pictures.Unusable, match="has 2 pages"):
+      rewrite.original(file)
 
 
 def test_what_is_turned_has_no_more_pixels_than_are_read(monkeypatch):
@@ -513,6 +523,8 @@ def test_a_sheets_name_is_checked_as_it_will_be(tmp_path):
       contact_sheet.final_name(str(tmp_path / name))
   with pytest.raises(errors.UserError, match="does not end in .png"):
     contact_sheet.final_name(str(tmp_path / "sheet.pdf"))
+  with pytest.raises(errors.UserError, match="no such folder"):
+    contact_sheet.final_name(str(tmp_path / "nothing" / "x.png"))
   assert contact_sheet.final_name("other").name == "other.png"
   (tmp_path / "link.png").symlink_to(tmp_path / "nothing")
   with pytest.raises(errors.UserError, match="exists already"):
