@@ -129,9 +129,10 @@ class Folder:
     self.check_new(name)
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
-      # Before the file: a result that is not listed would be an input.
+      # Before the file: a result that is not listed would be an input. On a
+      # line of its own, even if the last one was cut.
       with open(self.path / _LIST, "a", encoding="ascii") as file:
-        file.write(json.dumps(name.as_posix()) + "\n")
+        file.write(f"\n{json.dumps(name.as_posix())}")
       write_bytes(path, data)
     except OSError as error:
       if isinstance(error, FileExistsError):
@@ -161,7 +162,6 @@ def _listed(folder: pathlib.Path) -> set[str]:
   except OSError:
     return names
   for line in text.splitlines():
-    # A kill may leave half a line.
     with contextlib.suppress(ValueError, TypeError):
       names.add(json.loads(line))
   return names

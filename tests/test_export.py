@@ -299,9 +299,8 @@ def _by_the_words(file, header):
     picture = PIL.ImageOps.exif_transpose(picture)
   if "16 bits (0 black): times 255/65535, rounded" in steps[1]:
     if picture.mode == "I;16":
-      values = [round(v * 255 / 65535) for v in picture.getdata()]
-      picture = PIL.Image.new("L", picture.size)
-      picture.putdata(values)
+      values = np.round(np.asarray(picture).astype(float) * 255 / 65535)
+      picture = PIL.Image.fromarray(values.astype(np.uint8))
   if picture.has_transparency_data:
     white = PIL.Image.new("RGBA", picture.size, "white")
     picture = PIL.Image.alpha_composite(white, picture.convert("RGBA"))

@@ -461,9 +461,12 @@ def test_results_are_known_and_others_are_not(tmp_path):
   assert outputs.is_result(str(tmp_path / "link.png"))
   # A list that a kill cut, or that is another's.
   listed = tmp_path / "in" / "out" / ".rotjax-written"
-  listed.write_bytes(listed.read_bytes() + b'["x"]\n\xff\n"half')
+  listed.write_bytes(listed.read_bytes() + b'\n["x"]\n\xff\n"half')
   outputs._listed.cache_clear()
   assert outputs.is_result(str(tmp_path / "in" / "out" / "b.png"))
+  folder.write(pathlib.PurePath("c.png"), b"3", "x")
+  outputs._listed.cache_clear()
+  assert outputs.is_result(str(tmp_path / "in" / "out" / "c.png"))
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path):
