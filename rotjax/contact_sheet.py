@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import functools
 import math
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ class Pair(NamedTuple):
   words: str
 
 
-def final_name(name: str) -> pathlib.Path:
+def final_name(name: str | os.PathLike) -> pathlib.Path:
   """The file that a sheet is written to; `.png` is added where no ending is.
 
   Raises:
