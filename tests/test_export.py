@@ -167,6 +167,7 @@ def test_the_exported_function_stands_alone(run, model):
   assert header["spec"]["period_deg"] == 180
   assert header["spec"]["tta"] == "rot90"
   assert "counter-clockwise" in header["sign"]
+  assert header["trained"].startswith("turns of 0°, 90° alone")
 
 
 def test_the_answer_is_where_its_density_says(model):

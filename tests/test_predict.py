@@ -437,30 +437,22 @@ def test_what_is_lost_of_a_picture_is_said(
   monkeypatch, capsys, run, photos, tmp_path
 ):
   exif = PIL.Image.Exif()
-  exif[270] = "x" * 60_000
-  exif[315] = "y" * 3_000
+  exif[282] = 1.5
   data = io.BytesIO()
   PIL.Image.new("L", (9, 9)).save(data, "JPEG", exif=exif)
-  # One tag's type made another's: a text where a number belongs.
-  found = (
-    data.getvalue()
-    .replace(b"\x3b\x01\x00\x02", b"\x3b\x01\x00\x05")
-    .replace(b"\x01\x3b\x00\x02", b"\x01\x3b\x00\x09")
-  )
-  (tmp_path / "x.jpg").write_bytes(found)
-  status, out, err = _command(
+  # The resolution's type becomes text.
+  found = data.getvalue().replace(b"\1\x1a\0\5", b"\1\x1a\0\2")
+  (photos / "b.jpg").write_bytes(found)
+  out_folder = tmp_path / "out"
+  status, out, (line,) = _command(
     monkeypatch,
     capsys,
-    "--workdir",
-    run,
-    tmp_path / "x.jpg",
-    "--json",
-    "--upright",
-    tmp_path / "out",
+    *("--workdir", run, photos, "--json", "--upright", out_folder),
   )
-  assert status == 0 and len(out.splitlines()) == 1
-  assert all("written without EXIF" in line for line in err)
-  assert (tmp_path / "out" / "x.jpg").exists()
+  assert status == 0 and len(out.splitlines()) == 4
+  assert line == (
+    f"rotjax: {out_folder / 'b.jpg'}: written without EXIF tag 0x011a"
+  )
 
 
 def test_an_answer_that_is_no_number_is_a_line(
