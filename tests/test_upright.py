@@ -251,11 +251,13 @@ def test_several_pages_are_refused_and_mpo_is_one(tmp_path, form):
 @pytest.mark.parametrize("kind,pages", [(0, 2), (1, 1), (2, 2), (4, 1)])
 def test_a_smaller_version_in_a_tiff_is_no_page(tmp_path, kind, pages):
   file = tmp_path / "x.tif"
-  with PIL.TiffImagePlugin.AppendingTiffWriter(file, new=True) as writer:
-    _picture("L").save(writer, "TIFF")
-    writer.newFrame()
-    _picture("L").reduce(2).save(writer, "TIFF", tiffinfo={254: kind})
-    writer.newFrame()
+  data = io.BytesIO()
+  writer = PIL.TiffImagePlugin.AppendingTiffWriter(data, new=True)
+  _picture("L").save(writer, "TIFF")
+  writer.newFrame()
+  _picture("L").reduce(2).save(writer, "TIFF", tiffinfo={254: kind})
+  writer.finalize()
+  file.write_bytes(data.getvalue())
   if pages == 1:
     assert rewrite.save(_picture("L"), file, tmp_path / "out.tif") == ()
   else:
