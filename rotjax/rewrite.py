@@ -156,10 +156,12 @@ def _declared_bits(file, form) -> int:
   if form == "AVIF":
     at = head.find(b"pixi")
     return max(head[at + 9 : at + 9 + head[at + 8]], default=8) if at > 0 else 8
-  at = head.find(b"\xff\x4f\xff\x51") + 4
-  components = int.from_bytes(head[at + 36 : at + 38])
-  sizes = head[at + 38 : at + 38 + 3 * components : 3]
-  return max((size & 0x7F) + 1 for size in sizes)
+  at = head.find(b"\xff\x4f\xff\x51")
+  if at < 0:
+    return 8
+  components = int.from_bytes(head[at + 40 : at + 42])
+  sizes = head[at + 42 : at + 42 + 3 * components : 3]
+  return max(((size & 0x7F) + 1 for size in sizes), default=8)
 
 
 def _options(file, form) -> dict[str, Any]:

@@ -226,6 +226,16 @@ def test_what_would_lose_bits_is_refused(tmp_path, data, words):
   assert not out.exists()
 
 
+def test_a_jpeg_2000_with_its_pixels_far_behind_is_taken(tmp_path):
+  data = io.BytesIO()
+  _picture("RGB").save(data, "JPEG2000")
+  found = data.getvalue()
+  at = found.index(b"jp2c") - 4
+  box = struct.pack(">I4s", 70_024, b"uuid") + bytes(range(16)) + bytes(70_000)
+  (tmp_path / "x").write_bytes(found[:at] + box + found[at:])
+  assert rewrite.original(tmp_path / "x").form == "JPEG2000"
+
+
 @pytest.mark.skipif(not PIL.features.check("avif"), reason="Pillow's own")
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_an_avif_states_its_bits(bits):
