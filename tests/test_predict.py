@@ -432,7 +432,7 @@ def test_what_cannot_be_written_ends_no_batch(
   # A folder that cannot be made: a line a picture.
   status, out, err = _command(monkeypatch, capsys, *argv, "/dev/null/out")
   assert status == 2 and len(out.splitlines()) == 6
-  assert sum("cannot be written: Not a directory" in line for line in err) == 4
+  assert sum("Not a directory" in line for line in err) == 4
 
 
 def test_what_is_lost_of_a_picture_is_said(
