@@ -10,6 +10,8 @@ RING_SIZE = 720  # of `metrics.probabilistic.grid`
 # A second mode is told from this probability on, within `_NEAR` degrees.
 NOTABLE = 0.1
 _NEAR = 15.0
+# Of 255: what pixels of one colour differ by, from a scanner or a JPEG.
+_BLANK = 8
 # And only if it is so many times as probable as the valleys beside it.
 _PROMINENCE = 1.5
 
@@ -23,11 +25,17 @@ class Answers:
       on the screen: the turn that was applied. Turn a picture by minus it.
     log_density: `[n, 720]` nats per radian, recalibrated, at `ring_deg`.
     period_deg: angles are known modulo this.
+    blank: `[n]` whether the network was shown one colour and no picture: then
+      nothing tells the turn, whatever the density says.
+    trained: the turns that the network was trained on, in words. Of a picture
+      turned otherwise an answer means nothing, nor does its density.
   """
 
   angle_deg: np.ndarray
   log_density: np.ndarray
   period_deg: float = 360.0
+  blank: np.ndarray | None = None
+  trained: str = ""
 
   @property
   def ring_deg(self) -> np.ndarray:
@@ -93,6 +101,31 @@ class Answers:
       angles_lib.wrap(angle, self.period_deg),
       np.where(np.isnan(angle), np.nan, found),
     )
+
+
+def is_blank(
+  squares: np.ndarray, disc: bool, threshold: float = 0.0
+) -> np.ndarray:
+  """Whether squares show one colour, but for the noise of a scan.
+
+  Args:
+    squares: uint8 `[n, S, S, C]`.
+    disc: whether only the largest disc in them is looked at, see `warp.disc`.
+    threshold: see `view.View`; 0 for none.
+
+  Returns:
+    `[n]` bools.
+  """
+  size = squares.shape[1]
+  far = (np.arange(size) - (size - 1) / 2) ** 2
+  inside = (far[:, None] + far <= (size / 2) ** 2) | (not disc)
+  seen = squares[:, inside].astype(np.int16)
+  if not seen.size:
+    return np.zeros(len(squares), bool)
+  if threshold:
+    seen = 255 * (seen > 255 * threshold)
+  spread = seen.max(axis=1) - seen.min(axis=1)
+  return (spread <= _BLANK).all(axis=-1)
 
 
 def _stands_out(ring: np.ndarray, at: int, other: int) -> bool:

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
   # Only now what takes seconds to import.
   import dataclasses
 
-  from rotjax import errors, model_file, predictor
+  from rotjax import errors, model_file, pictures, predictor
 
   out = pathlib.Path(args.out)
   if out.exists() and not (args.overwrite and out.is_file()):
@@ -36,7 +36,11 @@ def main(argv: Sequence[str]) -> int:
       f"{out} exists already: choose another --out, or --overwrite it"
     )
   spec, fn = predictor.describe_run(pathlib.Path(args.workdir), args.tta)
-  model_file.save(out, fn, dataclasses.asdict(spec))
+  notes = {
+    "square": pictures.square_in_words(spec),
+    "trained": f"{spec.trained}: of others an answer means nothing",
+  }
+  model_file.save(out, fn, dataclasses.asdict(spec), notes)
   print(f"{out}: {out.stat().st_size:,} bytes")
   return 0
 

@@ -7,7 +7,6 @@ files from those you trust.
 from collections.abc import Callable
 import hashlib
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -15,15 +14,15 @@ import jax
 import numpy as np
 
 import rotjax
-from rotjax import errors
+from rotjax import errors, outputs
 
 FORMAT = "rotjax model"
-VERSION = 1
+VERSION = 2  # 1 did not say which turns it was trained on
 PLATFORMS = ("cpu", "cuda", "tpu")
 _MAX_HEADER = 1 << 16
 _WORDS = {
-  "input": "uint8 [b, size, size, channels]: the square about the picture's"
-  " middle, resized; grey, or red, green, blue; 0..255, not masked",
+  "input": "uint8 [b, size, size, channels]: grey, or red, green, blue; 0..255,"
+  " neither masked nor scaled. How it is made of a picture: see square",
   "output": "[b] the angle, radians in [-period/2, period/2), and [b, 720] the"
   " recalibrated log-density, nats per radian, at period ((k + 1/2)/720 - 1/2)",
   "sign": "the angle is the counter-clockwise turn, as seen on the screen, that"
@@ -54,13 +53,19 @@ def _release(version: str) -> tuple[int, ...]:
   return tuple(int(part) for part in version.split(".")[:2])
 
 
-def save(path: pathlib.Path, fn: Callable, spec: dict[str, Any]) -> None:
+def save(
+  path: pathlib.Path,
+  fn: Callable,
+  spec: dict[str, Any],
+  notes: dict[str, Any] | None = None,
+) -> None:
   """Exports a function for every platform and any batch, and writes it.
 
   Args:
     path: replaced in one go if it exists.
     fn: pure, `[b, S, S, C]` uint8 -> arrays with a leading axis b.
     spec: JSON-able, with "size" S and "channels" C; `load` returns it.
+    notes: JSON-able, for those who read the header.
 
   Raises:
     UserError: it cannot be exported or written.
@@ -78,6 +83,7 @@ def save(path: pathlib.Path, fn: Callable, spec: dict[str, Any]) -> None:
     "format": FORMAT,
     "version": VERSION,
     **_WORDS,
+    **(notes or {}),
     "spec": spec,
     "platforms": list(PLATFORMS),
     "rotjax": rotjax.__version__,
@@ -87,12 +93,9 @@ def save(path: pathlib.Path, fn: Callable, spec: dict[str, Any]) -> None:
   }
   header["header_sha256"] = _header_digest(header)
   line = json.dumps(header, sort_keys=True).encode() + b"\n"
-  new = path.with_name(path.name + ".new")
   try:
-    new.write_bytes(line + payload)
-    os.replace(new, path)
+    outputs.replace_bytes(path, line + payload)
   except OSError as error:
-    new.unlink(missing_ok=True)
     raise errors.UserError(f"{path} cannot be written: {error}") from None
 
 
@@ -114,10 +117,10 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], bytes]:
     raise errors.UserError(
       f"{path} is not a model file: python -m rotjax.export writes one"
     )
-  if version != VERSION:
+  if version not in (1, VERSION):
     raise errors.UserError(
-      f"{path} has format version {version} and this rotjax reads {VERSION}:"
-      " export the run again"
+      f"{path} has format version {version} and this rotjax reads 1 to"
+      f" {VERSION}: export the run again"
     )
   if header.get("header_sha256") != _header_digest(header):
     raise errors.UserError(f"{path} is damaged: its header is not as written")

@@ -314,3 +314,36 @@ def _span(length: int, side: float, size: int) -> tuple[float, float, int]:
   # An even number of pixels is left, so that the middle stays the middle.
   margin = min(round(size * (1 - length / side) / 2), (size - 1) // 2)
   return 0, length, size - 2 * margin
+
+
+def square_in_words(spec: Any) -> list[str]:
+  """How `square` makes its square, for those who have Pillow alone.
+
+  Args:
+    spec: a `predictor.Spec`.
+
+  Returns:
+    Step by step; following them gives the same pixels.
+  """
+  size = spec.size
+  side = {
+    "expand": "max(width, height)",
+    "inscribed": "min(width, height)",
+  }.get(spec.crop, f"min(width, height) * {size} / {min(spec.source)}")
+  return [
+    "the first frame or page, as its EXIF orientation shows it:"
+    " PIL.ImageOps.exif_transpose",
+    "grey of 16 bits (0 black): times 255/65535, rounded, as uint8",
+    "transparency: convert('RGBA'), over white by Image.alpha_composite",
+    f"convert({_MODES[spec.channels]!r})"
+    + (": the luma of ITU-R 601" if spec.channels == 1 else ""),
+    f"the square about the middle, of side q = {side} in the picture's pixels;"
+    " for each axis, of length n:",
+    f"where q <= n the box is (n - q)/2 to (n + q)/2, not rounded, and becomes"
+    f" {size} pixels",
+    f"else the box is 0 to n and becomes {size} - 2 m pixels, m = min(round("
+    f"{size} * (1 - n/q) / 2), {(size - 1) // 2}), halves rounded to even",
+    "resize(these pixels, BICUBIC, box=(left, top, right, bottom)) in one call",
+    f"pasted into a black {size} x {size}: left = ({size} - pixels) // 2, and"
+    " top in the same way",
+  ]

@@ -12,6 +12,9 @@ from rotjax import cli
 
 # Degrees from the answer within which the probability is told.
 _WITHIN = (5, 15)
+# Of what was left out of a file, so much is named.
+_LISTED = 6
+_NO_MEMORY = "needs more memory than there is"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,24 +23,21 @@ def main(argv: Sequence[str]) -> int:
 
   # Only now what takes seconds to import.
   cli.use_compile_cache(not args.no_compile_cache)
-  from rotjax import errors, predictor
+  from rotjax import contact_sheet, errors, outputs, predictor
 
-  sheet, folder = (
-    path and pathlib.Path(path) for path in (args.contact_sheet, args.upright)
-  )
-  if sheet and sheet.exists():
-    raise errors.UserError(f"{sheet} exists already and is not overwritten")
-  if folder and folder.exists() and not folder.is_dir():
+  sheet = args.contact_sheet and contact_sheet.final_name(args.contact_sheet)
+  folder = args.upright and pathlib.Path(args.upright)
+  if folder and os.path.lexists(folder) and not folder.is_dir():
     raise errors.UserError(f"--upright {folder} is not a folder")
   found = predictor.load(args.workdir or args.model, args.tta)
-  command = _Command(found, folder, args.fit, sheet)
+  command = _Command(found, folder and outputs.Folder(folder), args.fit, sheet)
   rows = command.run(_paths(args.paths))
   if args.json:
     for row in rows:
       print(json.dumps(row), flush=True)
   else:
-    print(table(list(rows), found.spec.period_deg), end="")
-  command.write_sheet()
+    print(table(list(rows), found.spec), end="")
+  command.finish()
   return 2 if command.failed else 0
 
 
@@ -110,6 +110,7 @@ class _Command:
     self.failed = 0
     self._predictor, self._folder, self._fit = predictor, folder, fit
     self._sheet, self._pairs = sheet, []
+    self._own = []
 
   def _fail(self, path, error) -> None:
     self.failed += 1
@@ -129,20 +130,28 @@ class _Command:
       yield from self._rows(batch)
 
   def _squares(self, paths):
-    from rotjax import picture_files, pictures
+    from rotjax import contact_sheet, outputs, picture_files, pictures
 
     for found in picture_files.find(paths):
       if not isinstance(found, picture_files.Found):
         (self._fail if found.wanted else _tell)(found.path, found.reason)
         continue
       try:
+        if self._folder and outputs.is_result(found.path):
+          self._own.append(found.path)
+          continue
         picture = pictures.read(found.path)
+        if contact_sheet.is_one(picture):
+          self._own.append(found.path)
+          continue
         frames = pictures.frames(found.path)
         if frames > 1:
           _tell(found.path, f"only the first of its {frames} frames is seen")
         yield found, pictures.square(picture, self._predictor.spec)
       except pictures.Unusable as error:
         self._fail(found.path, error)
+      except MemoryError:
+        self._fail(found.path, _NO_MEMORY)
 
   def _rows(self, batch):
     import numpy as np
@@ -150,7 +159,15 @@ class _Command:
     answers = self._predictor.answer(np.stack([square for _, square in batch]))
     within = [answers.within(degrees) for degrees in _WITHIN]
     second = zip(*answers.second_mode())
+    spec = self._predictor.spec
+    trained = {
+      f"trained_{kind}_deg": getattr(spec, f"trained_{kind}_deg")
+      for kind in ("range", "values")
+    }
     for n, ((found, _), (also, share)) in enumerate(zip(batch, second)):
+      if not np.isfinite([answers.angle_deg[n], *(p[n] for p in within)]).all():
+        self._fail(found.path, "the network's answer is not a number")
+        continue
       row = {"path": found.path, "angle_deg": round(answers.angle_deg[n], 4)}
       for degrees, probability in zip(_WITHIN, within):
         row[f"within_{degrees}_deg"] = round(probability[n], 4)
@@ -160,41 +177,61 @@ class _Command:
           "angle_deg": round(also, 4),
           "within_15_deg": round(share, 4),
         }
+      row |= {"blank": bool(answers.blank[n]), **trained}
       self._turn_back(found, answers.angle_deg[n], row)
       yield row
 
   def _turn_back(self, found, angle_deg, row) -> None:
     """Writes and draws what was asked for; the pictures are read again, for
     all of a batch in full size may not fit into memory."""
-    from rotjax import answers, picture_files, pictures, upright
+    from rotjax import answers, contact_sheet, pictures
 
-    draw = self._sheet and len(self._pairs) < upright.SHEET_LIMIT
+    draw = self._sheet and len(self._pairs) < contact_sheet.LIMIT
     if not (self._folder or draw):
       return
-    out = self._folder and self._folder / found.name
+    out = self._folder and self._folder.path / found.name
     try:
       picture = pictures.read(found.path)
       if draw:
         words = f"{shown(found.name)}\n{answers.in_words(angle_deg)}"
-        self._pairs.append(upright.pair(picture, angle_deg, self._fit, words))
+        self._pairs.append(
+          contact_sheet.pair(picture, angle_deg, self._fit, words)
+        )
       if out:
-        turned = upright.turn_back(picture, angle_deg, self._fit)
-        with pictures.refusing():
-          picture_files.mark_upright(self._folder)
-        upright.save(turned, found.path, out)
+        self._write(picture, found, angle_deg)
         row["upright"] = str(out)
     except pictures.Unusable as error:
       self._fail(out or found.path, error)
+    except MemoryError:
+      self._fail(out or found.path, _NO_MEMORY)
 
-  def write_sheet(self) -> None:
-    """Writes the contact sheet, if there is anything to draw."""
-    from rotjax import pictures, upright
+  def _write(self, picture, found, angle_deg) -> None:
+    from rotjax import picture_files, pictures, rewrite, upright
 
+    self._folder.check_new(found.name)
+    kind = rewrite.original(found.path)
+    turned = upright.turn_back(picture, angle_deg, self._fit)
+    data, changed = rewrite.encode(turned, kind)
+    with pictures.refusing():
+      picture_files.mark_upright(self._folder.path)
+    self._folder.write(found.name, data, found.path)
+    if changed:
+      listed = ", ".join([*changed[:_LISTED], "..."][: len(changed)])
+      _tell(self._folder.path / found.name, f"written without {listed}")
+
+  def finish(self) -> None:
+    """Writes the contact sheet, if there is anything to draw; tells what of
+    its own the command left out."""
+    from rotjax import contact_sheet, pictures
+
+    if self._own:
+      count = f"{len(self._own)} such in all"
+      _tell(self._own[0], f"left out: rotjax.predict wrote it ({count})")
     if not self._pairs:
       return
     try:
-      upright.contact_sheet(self._pairs, self._sheet)
-    except pictures.Unusable as error:
+      contact_sheet.write(self._pairs, self._sheet)
+    except (pictures.Unusable, MemoryError) as error:
       self._fail(self._sheet, error)
 
 
@@ -203,7 +240,7 @@ def _signed(angle_deg: float) -> str:
   return "0.0°" if text in ("+0.0°", "-0.0°") else text
 
 
-def table(rows: Sequence[dict[str, Any]], period_deg: float) -> str:
+def table(rows: Sequence[dict[str, Any]], spec: Any) -> str:
   """What was told of the pictures, as text; "" for none."""
   from rotjax import answers
 
@@ -217,7 +254,7 @@ def table(rows: Sequence[dict[str, Any]], period_deg: float) -> str:
     if second:
       also = f"{_signed(second['angle_deg'])} ({second['within_15_deg']:.0%})"
     sure = [f"{row[f'within_{d}_deg']:.0%}" for d in _WITHIN]
-    words = answers.in_words(angle)
+    words = answers.in_words(angle) + (", but blank" if row["blank"] else "")
     lines.append([shown(row["path"]), _signed(angle), words, *sure, also])
   widths = [max(map(len, column)) for column in zip(*lines)]
   left = (0, 2)
@@ -228,8 +265,18 @@ def table(rows: Sequence[dict[str, Any]], period_deg: float) -> str:
     ).rstrip()
     for line in lines
   ]
-  if period_deg < 360:
-    text.append(f"Angles are known modulo {period_deg:g}°.")
+  if any(row["blank"] for row in rows):
+    text.append(
+      "Blank: one colour where the network looks. Nothing tells the turn."
+    )
+  text.append(
+    f"Trained on {spec.trained}: of others an answer means nothing, however"
+    " sure."
+    if spec.trained != "every turn"
+    else "Trained on every turn."
+  )
+  if spec.period_deg < 360:
+    text.append(f"Angles are known modulo {spec.period_deg:g}°.")
   return "\n".join(text) + "\n"
 
 

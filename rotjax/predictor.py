@@ -24,6 +24,8 @@ from rotjax import errors, picture_files, pictures
 
 # Squares in one call; the last is padded, so that there is one program.
 BATCH = 64
+# Of more trained turns only the range is told.
+_LISTED = 36
 
 # `[b, S, S, C]` uint8 -> `[b]` radians of real turn, `[b, G]` nats per radian.
 AnswerFn = Callable[[jax.typing.ArrayLike], tuple[jax.Array, jax.Array]]
@@ -41,6 +43,10 @@ class Spec:
       that square.
     period_deg: angles are known modulo this.
     tta: "none" or "rot90", see `evaluate.Evaluator`.
+    trained_range_deg: the least and the largest turn that it was trained on,
+      degrees; None where that is not known.
+    trained_values_deg: the turns, where they are a short list.
+    threshold: of the run's view, too.
   """
 
   size: int
@@ -51,6 +57,22 @@ class Spec:
   source: tuple[int, int]
   period_deg: float
   tta: str
+  trained_range_deg: tuple[float, float] | None = None
+  trained_values_deg: tuple[float, ...] | None = None
+  threshold: float = 0.0
+
+  @property
+  def trained(self) -> str:
+    """The turns that it was trained on, in words: "turns of -10° to 10°"."""
+    if self.trained_range_deg is None:
+      return "turns that are not recorded"
+    if self.trained_values_deg is not None:
+      values = sorted(self.trained_values_deg)
+      return f"turns of {', '.join(f'{value:g}°' for value in values)} alone"
+    low, high = self.trained_range_deg
+    if high - low >= self.period_deg:
+      return "every turn"
+    return f"turns of {low:g}° to {high:g}°"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +112,8 @@ class Predictor:
       np.rad2deg(theta.astype(np.float64)),
       log_density.astype(np.float64),
       spec.period_deg,
+      answers_lib.is_blank(squares, spec.mask == "disc", spec.threshold),
+      spec.trained,
     )
 
   def __call__(self, images: Iterable[Any]) -> answers_lib.Answers:
@@ -161,7 +185,8 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
       f'{path} was exported with tta = "{spec["tta"]}": export the run again'
       f" with --tta {tta}, or predict from its folder"
     )
-  spec["source"] = tuple(spec["source"])
+  # JSON has no tuples.
+  spec = {k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()}
   return Predictor(Spec(**spec), fn)
 
 
@@ -192,6 +217,7 @@ def describe_run(
       config, workdir, head, (view.size, view.size, source[2])
     )
     tta = tta or config.eval.tta
+    trained_on = _trained_on(angles, config.data.name)
   except (KeyError, AttributeError) as error:
     raise errors.UserError(
       f"{workdir / 'config.json'} is not the config of a run of this version:"
@@ -206,11 +232,33 @@ def describe_run(
     source=tuple(round(side * view.zoom) for side in source[:2]),
     period_deg=angles.period_deg,
     tta=tta,
+    **trained_on,
+    threshold=view.threshold,
   )
   fn = _answer_fn(
     view, angles, head, network, trained.calibration_of(workdir), tta
   )
   return spec, fn
+
+
+def _trained_on(angles, data_name: str) -> dict[str, Any]:
+  """The fields of `Spec` that say which turns a network was trained on."""
+  from rotjax import data
+
+  # Pictures that were turned already: by what, only they say.
+  known = data.DATASETS.get(data_name)
+  if getattr(known, "turned", False) and not angles.covers_the_circle:
+    return {}
+  values = angles.discrete_deg
+  if values is None:
+    return {"trained_range_deg": tuple(map(float, angles.range_deg))}
+  spread = (float(values.min()), float(values.max()))
+  if len(values) > _LISTED:
+    return {"trained_range_deg": spread}
+  return {
+    "trained_range_deg": spread,
+    "trained_values_deg": tuple(values.tolist()),
+  }
 
 
 def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:

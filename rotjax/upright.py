@@ -1,24 +1,15 @@
-"""Pictures set upright: turned back, written beside the originals, shown."""
+"""Pictures set upright: turned back, in the mode that they have."""
 
-from collections.abc import Sequence
-import io
 import math
-import os
-import pathlib
-from typing import Any, NamedTuple
-import warnings
 
 import numpy as np
-import PIL.ExifTags
 import PIL.Image
 
 from rotjax import pictures
 
 FITS = ("expand", "crop", "same")
-# Pictures on a contact sheet, and the longest side that one is kept with.
-SHEET_LIMIT = 48
-_THUMB = 320
-_COLUMNS = 4
+# Where it is not 0.
+_BLACK = {"CMYK": (0, 0, 0, 255), "LAB": (0, 128, 128)}
 
 
 def turn_back(
@@ -34,37 +25,75 @@ def turn_back(
       picture can be, else black.
 
   Returns:
-    The picture, bicubic; a palette becomes colours, 1 bit becomes grey.
+    The picture, bicubic, in its own mode: 1 bit stays 1 bit, a palette stays
+    the same palette. What has one transparent colour, or a palette beside an
+    alpha channel, has colours and an alpha channel then.
+
+  Raises:
+    Unusable: the result has more pixels than Pillow reads.
   """
   if pictures.is_deep(picture):
     pixels = pictures.deep_pixels(picture).astype(np.float32)
     turned = _rotate(PIL.Image.fromarray(pixels), angle_deg, fit)
     pixels = np.rint(np.asarray(turned)).clip(0, 65535)
     return PIL.Image.fromarray(pixels.astype(np.uint16))
-  return _rotate(_smooth(picture), angle_deg, fit)
+  turned = _rotate(smooth(picture), angle_deg, fit)
+  if picture.mode == "P":
+    return _in_palette(turned, picture)
+  if picture.mode == "1" and turned.mode == "L":
+    return turned.point(lambda value: 255 * (value > 127), "1")
+  return turned
 
 
-def _smooth(picture):
+def smooth(picture: PIL.Image.Image) -> PIL.Image.Image:
   """The picture in a mode whose pixels can be interpolated."""
   if picture.has_transparency_data:
-    return picture.convert("RGBA")
+    grey = picture.mode in ("1", "L", "LA")
+    rgba = picture.convert("RGBA")
+    return rgba.convert("LA") if grey else rgba
   return picture.convert({"1": "L", "P": "RGB"}.get(picture.mode, picture.mode))
 
 
 def _rotate(picture, angle_deg, fit):
   """`turn_back` of a picture in a mode that Pillow interpolates."""
-  size = picture.size
-  black = (0, 0, 0, 255) if picture.mode == "CMYK" else None
-  turned = picture.rotate(
-    -angle_deg, pictures.BICUBIC, expand=fit != "same", fillcolor=black
+  width, height = size = _size(*picture.size, angle_deg, fit)
+  limit = PIL.Image.MAX_IMAGE_PIXELS
+  if limit and width * height > limit:
+    raise pictures.Unusable(
+      f"turned, it would have {width} x {height} pixels, more than Pillow's"
+      f" limit of {limit} for reading: another --fit gives fewer"
+    )
+  # From the result's pixels to the picture's. Rounded, as in Pillow's rotate:
+  # then quarter turns are exact.
+  turn = math.radians(angle_deg)
+  c, s = round(math.cos(turn), 15), round(math.sin(turn), 15)
+  left = (picture.width - c * width - s * height) / 2
+  top = (picture.height + s * width - c * height) / 2
+  return picture.transform(
+    size,
+    PIL.Image.Transform.AFFINE,
+    (c, s, left, -s, c, top),
+    pictures.BICUBIC,
+    fillcolor=_BLACK.get(picture.mode),
   )
-  if fit != "crop":
-    return turned
-  # Rounding must not cost a row of a picture that is turned by 90 degrees.
-  inner = _inner(*size, angle_deg)
-  width, height = (max(int(side + 1e-6), 1) for side in inner)
-  left, top = (turned.width - width) // 2, (turned.height - height) // 2
-  return turned.crop((left, top, left + width, top + height))
+
+
+def _size(
+  width: int, height: int, angle_deg: float, fit: str
+) -> tuple[int, int]:
+  """Width and height of a picture that is turned back."""
+  if fit == "same":
+    return width, height
+  # Rounding must neither cost nor add a row where the turn is a quarter.
+  if fit == "crop":
+    inner = _inner(width, height, angle_deg)
+    return max(int(inner[0] + 1e-6), 1), max(int(inner[1] + 1e-6), 1)
+  angle = math.radians(angle_deg)
+  s, c = abs(math.sin(angle)), abs(math.cos(angle))
+  return (
+    math.ceil(width * c + height * s - 1e-6),
+    math.ceil(width * s + height * c - 1e-6),
+  )
 
 
 def _inner(width: int, height: int, angle_deg: float) -> tuple[float, float]:
@@ -81,140 +110,33 @@ def _inner(width: int, height: int, angle_deg: float) -> tuple[float, float]:
   return (width * c - height * s) / cos_2a, (height * c - width * s) / cos_2a
 
 
-def save(
-  turned: PIL.Image.Image, original: str | os.PathLike, path: pathlib.Path
-) -> None:
-  """Writes a picture in another's format, with the other's metadata.
+def _in_palette(turned, picture):
+  """A picture in the nearest colours of another's palette."""
+  import scipy.spatial
 
-  Args:
-    turned: what to write.
-    original: the file that it was made from.
-    path: must not exist.
-
-  Raises:
-    Unusable: it exists, or cannot be written.
-  """
-  data = io.BytesIO()
-  try:
-    turned.save(data, **_options(original))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Exclusive: neither an input nor an earlier output is ever replaced.
-    file = open(path, "xb")
-    try:
-      with file:
-        file.write(data.getbuffer())
-    except OSError:
-      path.unlink(missing_ok=True)
-      raise
-  except FileExistsError:
-    raise pictures.Unusable("exists already and is not overwritten") from None
-  except (OSError, ValueError, KeyError) as error:
-    raise pictures.Unusable(
-      f"cannot be written: {pictures.reason(error)}"
-    ) from None
-
-
-def _options(original: str | os.PathLike) -> dict[str, Any]:
-  """A file's format and what else Pillow's `save` takes to keep of it."""
-  with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    with PIL.Image.open(original, formats=pictures.formats()) as file:
-      # Several JPEGs in one file: only the first is kept.
-      form = "JPEG" if file.format == "MPO" else file.format
-      kept = ("icc_profile", "dpi")
-      options = {k: file.info[k] for k in kept if file.info.get(k)}
-      exif = _kept_exif(file.getexif(), form)
-  if len(exif):
-    options["exif"] = exif
-  if form in ("JPEG", "WEBP", "AVIF"):
-    options["quality"] = 95
-  return {"format": form, **options}
-
-
-def _kept_exif(exif: PIL.Image.Exif, form: str | None) -> PIL.Image.Exif:
-  """EXIF less the orientation; all of it read, for the file will be closed."""
-  tags = PIL.ExifTags.Base
-  # In a TIFF the other tags say how this file's pixels were laid out.
-  words = (
-    tags.ImageDescription,
-    tags.Make,
-    tags.Model,
-    tags.Software,
-    tags.DateTime,
-    tags.Artist,
-    tags.Copyright,
+  kind = picture.palette.mode  # with opacities of its own, in a TGA
+  colours = picture.getpalette(kind)
+  count = len(colours) // len(kind)
+  entries = PIL.Image.frombytes("P", (count, 1), bytes(range(count)))
+  entries.putpalette(colours, kind)
+  entries.info = {k: v for k, v in picture.info.items() if k == "transparency"}
+  pixels = np.asarray(turned.convert("RGBA")).reshape(-1, 4)
+  packed, where = np.unique(
+    np.ascontiguousarray(pixels).view(np.uint32), return_inverse=True
   )
-  kept = PIL.Image.Exif()
-  for tag, value in exif.items():
-    if tag in (PIL.ExifTags.IFD.Exif, PIL.ExifTags.IFD.GPSInfo):
-      kept.get_ifd(tag).update(exif.get_ifd(tag))
-      kept[tag] = 0  # Pillow puts the place where it writes them
-    elif tag != tags.Orientation and (form != "TIFF" or tag in words):
-      kept[tag] = value
-  return kept
-
-
-class Pair(NamedTuple):
-  """A picture on a contact sheet.
-
-  Attributes:
-    before: small, in colour.
-    after: the same, turned back.
-    words: below them.
-  """
-
-  before: PIL.Image.Image
-  after: PIL.Image.Image
-  words: str
-
-
-def pair(
-  picture: PIL.Image.Image, angle_deg: float, fit: str, words: str
-) -> Pair:
-  """The picture before and after, small; see `turn_back`.
-
-  Raises:
-    Unusable: a mode that cannot be shown.
-  """
-  before = _smooth(picture).copy()
-  before.thumbnail((_THUMB, _THUMB))
-  after = turn_back(before, angle_deg, fit)
-  return Pair(pictures.flat(before, 3), pictures.flat(after, 3), words)
-
-
-def _shortened(line: str, length: int = 40) -> str:
-  """The end of a line that is too long: of a path it says most."""
-  return line if len(line) <= length else "…" + line[1 - length :]
-
-
-def contact_sheet(pairs: Sequence[Pair], path: pathlib.Path) -> None:
-  """Writes a picture of pictures, before and after.
-
-  Args:
-    pairs: at least one.
-    path: a new file, in any format that matplotlib writes.
-
-  Raises:
-    Unusable: it cannot be written.
-  """
-  import matplotlib.figure
-
-  columns = min(len(pairs), _COLUMNS)
-  rows = math.ceil(len(pairs) / columns)
-  figure = matplotlib.figure.Figure(
-    (3.0 * columns, 1.9 * rows), layout="constrained"
+  tree = scipy.spatial.KDTree(_premultiplied(entries.convert("RGBA")))
+  _, nearest = tree.query(
+    _premultiplied(packed.astype(np.uint32).view(np.uint8))
   )
-  cells = figure.subfigures(rows, columns, squeeze=False, wspace=0.1).ravel()
-  for cell, shown in zip(cells, pairs):
-    for axes, image in zip(cell.subplots(1, 2), (shown.before, shown.after)):
-      axes.imshow(np.asarray(image))
-      axes.set(xticks=[], yticks=[])
-      axes.spines[:].set(color="0.8", linewidth=0.5)  # for white on white
-    lines = [_shortened(line) for line in shown.words.splitlines()]
-    cell.suptitle("\n".join(lines), fontsize=7)
-  try:
-    figure.savefig(path, dpi=120)
-  except (OSError, ValueError) as error:
-    raise pictures.Unusable(
-      f"cannot be written: {pictures.reason(error)}"
-    ) from None
+  index = nearest.astype(np.uint8)[where.reshape(turned.size[::-1])]
+  result = PIL.Image.fromarray(index)
+  result.putpalette(colours, kind)
+  result.info = entries.info
+  return result
+
+
+def _premultiplied(rgba) -> np.ndarray:
+  """`[n, 4]` colours times their opacity: all that is invisible is one."""
+  values = np.asarray(rgba).reshape(-1, 4).astype(np.float64)
+  values[:, :3] *= values[:, 3:] / 255
+  return values

@@ -3,23 +3,28 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import jax
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from rotjax import angles as angles_lib
 from rotjax import (
   calibration,
   cli,
+  config_files,
   errors,
   export,
   launch,
   model_file,
   models,
+  pictures,
   predict,
   predictor,
 )
@@ -162,6 +167,7 @@ def test_the_exported_function_stands_alone(run, model):
   assert header["spec"]["period_deg"] == 180
   assert header["spec"]["tta"] == "rot90"
   assert "counter-clockwise" in header["sign"]
+  assert header["trained"].startswith("turns of 0°, 90° alone")
 
 
 def test_the_answer_is_where_its_density_says(model):
@@ -215,7 +221,7 @@ _DAMAGES = {
     lambda d: d.replace(b'"size": 28', b'"size": 29'),
     "its header is not as written",
   ),
-  "a later version": (lambda d: _header(d, version=2), "version 2"),
+  "a later version": (lambda d: _header(d, version=3), "version 3"),
   "a later jax": (lambda d: _header(d, jax="9.3.1"), "update jax"),
   "no program": (
     lambda d: _header(
@@ -270,6 +276,135 @@ def test_an_output_is_replaced_only_when_asked(
   )
   assert status == 2 and "not a run folder" in err[-1]
   assert [p.name for p in tmp_path.iterdir()] == ["model.bin"]
+
+
+def test_a_file_of_the_first_version_still_loads(model, tmp_path):
+  data = model.read_bytes()
+  spec = json.loads(data.split(b"\n", 1)[0])["spec"]
+  old = {k: v for k, v in spec.items() if not k.startswith("trained")}
+  (tmp_path / "old.bin").write_bytes(_header(data, version=1, spec=old))
+  p, new = predictor.load(tmp_path / "old.bin"), predictor.load(model)
+  assert p.spec.trained == "turns that are not recorded"
+  assert new.spec.trained == "turns of 0°, 90° alone"
+  assert new.spec.trained_values_deg == (0.0, 90.0)
+  squares = np.random.default_rng(0).integers(0, 256, (2, 28, 28, 1), np.uint8)
+  np.testing.assert_array_equal(
+    p.answer(squares).angle_deg, new.answer(squares).angle_deg
+  )
+
+
+def _by_the_words(file, header):
+  """A square, by the header's words and Pillow alone."""
+  size, steps = header["spec"]["size"], header["square"]
+  with PIL.Image.open(file) as picture:
+    picture = PIL.ImageOps.exif_transpose(picture)
+  if "16 bits (0 black): times 255/65535, rounded" in steps[1]:
+    if picture.mode == "I;16":
+      values = np.round(np.asarray(picture).astype(float) * 255 / 65535)
+      picture = PIL.Image.fromarray(values.astype(np.uint8))
+  if picture.has_transparency_data:
+    white = PIL.Image.new("RGBA", picture.size, "white")
+    picture = PIL.Image.alpha_composite(white, picture.convert("RGBA"))
+  (mode,) = re.search(r"convert\('(\w+)'\)", steps[3]).groups()
+  picture = picture.convert(mode)
+  (q,) = re.search(r"of side q = (.*) in the picture's", steps[4]).groups()
+  width, height = picture.size
+  q = eval(q, {"width": width, "height": height, "min": min, "max": max})
+  box, pixels = [], []
+  for n in picture.size:
+    if q <= n:
+      box.append(((n - q) / 2, (n + q) / 2))
+      pixels.append(size)
+    else:
+      box.append((0, n))
+      m = min(round(size * (1 - n / q) / 2), (size - 1) // 2)
+      pixels.append(size - 2 * m)
+  (left, right), (top, bottom) = box
+  shown = picture.resize(
+    tuple(pixels), PIL.Image.BICUBIC, box=(left, top, right, bottom)
+  )
+  canvas = PIL.Image.new(mode, (size, size))
+  corner = [(size - n) // 2 for n in pixels]
+  canvas.paste(shown, tuple(corner))
+  return np.asarray(canvas).reshape(size, size, -1)
+
+
+def _photo(folder, width, height, kind):
+  """A picture with something in it, of a mode."""
+  y, x = np.mgrid[:height, :width]
+  noise = np.random.default_rng(width).integers(0, 99, (height, width, 4))
+  ramp = np.stack([x * 150 // width, y * 150 // height, x % 150, y % 150], -1)
+  pixels = np.uint8(noise + ramp)
+  file = folder / f"{width}-{height}-{kind}.png"
+  options = {}
+  if kind == "16 bits":
+    picture = PIL.Image.fromarray(pixels[..., 0].astype(np.uint16) * 251)
+  else:
+    picture = PIL.Image.fromarray(pixels).convert(kind.partition("+")[0])
+  if kind == "RGB+EXIF":
+    options["exif"] = PIL.Image.Exif()
+    options["exif"][PIL.ExifTags.Base.Orientation] = 6
+  picture.save(file, **options)
+  return file
+
+
+_SIZES = ((28, 28), (29, 31), (300, 200), (199, 301), (13, 9), (8, 50), (1, 90))
+
+
+def test_the_headers_words_are_what_predict_does(model, tmp_path):
+  line, payload = model.read_bytes().split(b"\n", 1)
+  header = json.loads(line)
+  from jax import export as jax_export
+
+  fn = jax.jit(jax_export.deserialize(bytearray(payload)).call)
+  files = [
+    _photo(tmp_path, *size, kind)
+    for size in _SIZES
+    for kind in ("L", "RGB", "RGBA", "P", "1", "LA", "16 bits", "RGB+EXIF")
+  ]
+  squares = np.stack([_by_the_words(file, header) for file in files])
+  found = predictor.load(model)(files)
+  theta, _ = fn(squares)
+  apart = np.rad2deg(np.float64(theta)) - found.angle_deg
+  assert np.abs((apart + 90) % 180 - 90).max() < 0.01
+
+
+@pytest.mark.parametrize("crop", ["none", "circle", "inscribed", "expand"])
+@pytest.mark.parametrize("size,source", [(28, (40, 34)), (33, (20, 28))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_squares_words_give_its_very_pixels(
+  tmp_path, crop, size, source, channels
+):
+  spec = predictor.Spec(
+    size, channels, "disc", "unit", crop, source, 360.0, "none"
+  )
+  header = {"spec": {"size": size}, "square": pictures.square_in_words(spec)}
+  for width, height in _SIZES:
+    for kind in ("L", "RGBA", "16 bits", "RGB+EXIF"):
+      file = _photo(tmp_path, width, height, kind)
+      np.testing.assert_array_equal(
+        _by_the_words(file, header), pictures.square(pictures.read(file), spec)
+      )
+
+
+def test_the_page_has_the_words_of_its_own_config():
+  config = config_files.load("configs/folder.py")
+  view = config_lib.build_view(config)
+  side = round(config.data.side * view.zoom)
+  spec = predictor.Spec(
+    view.size,
+    config.data.channels,
+    view.mask,
+    view.pixel_range,
+    view.crop,
+    (side, side),
+    360.0,
+    "none",
+  )
+  page = pathlib.Path("docs/own-images.md").read_text()
+  words = " ".join(page.split())
+  for step in pictures.square_in_words(spec):
+    assert " ".join(step.split()) in words
 
 
 # A table, a Fourier series, components: each through its own operations.

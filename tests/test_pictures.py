@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from rotjax import picture_files, pictures, upright
+from rotjax import contact_sheet, picture_files, pictures, rewrite, upright
 
 TAGS = PIL.ExifTags.Base
 
@@ -330,7 +330,7 @@ def test_format_and_metadata_are_kept_less_the_orientation(tmp_path, ending):
   profile = _with_metadata(file)
   before = file.read_bytes()
   turned = upright.turn_back(pictures.read(file), 10.0, "same")
-  upright.save(turned, file, out)
+  rewrite.save(turned, file, out)
   assert file.read_bytes() == before
   with PIL.Image.open(out) as written, PIL.Image.open(file) as original:
     assert written.format == original.format
@@ -362,7 +362,7 @@ def test_every_picture_that_can_be_read_can_be_written(tmp_path, ending, mode):
     pytest.skip("no such file exists")
   shown = pictures.read(file)
   assert pictures.square(shown, _spec(8)).shape == (8, 8, 1)
-  upright.save(upright.turn_back(shown, 20.0), file, out)
+  rewrite.save(upright.turn_back(shown, 20.0), file, out)
   with PIL.Image.open(out) as written, PIL.Image.open(file) as original:
     assert written.format == original.format
     assert pictures.is_deep(written) == pictures.is_deep(shown)
@@ -373,10 +373,10 @@ def test_nothing_is_overwritten(tmp_path):
   PIL.Image.new("L", (5, 5), 9).save(file)
   before = file.read_bytes()
   with pytest.raises(pictures.Unusable, match="exists already"):
-    upright.save(PIL.Image.new("L", (5, 5)), file, file)
+    rewrite.save(PIL.Image.new("L", (5, 5)), file, file)
   (tmp_path / "link.png").symlink_to(file)
   with pytest.raises(pictures.Unusable, match="exists already"):
-    upright.save(PIL.Image.new("L", (5, 5)), file, tmp_path / "link.png")
+    rewrite.save(PIL.Image.new("L", (5, 5)), file, tmp_path / "link.png")
   assert file.read_bytes() == before
 
 
@@ -385,22 +385,23 @@ def test_a_failed_write_leaves_nothing(tmp_path):
   PIL.Image.new("L", (5, 5), 9).save(file)
   # JPEG holds no transparency.
   with pytest.raises(pictures.Unusable, match="cannot be written"):
-    upright.save(PIL.Image.new("RGBA", (5, 5)), file, tmp_path / "out.jpg")
+    rewrite.save(PIL.Image.new("RGBA", (5, 5)), file, tmp_path / "out.jpg")
   assert [p.name for p in tmp_path.iterdir()] == ["x.jpg"]
 
 
 def test_a_contact_sheet_shows_both(tmp_path):
   red = PIL.Image.new("RGB", (40, 30), (255, 0, 0))
   pairs = [
-    upright.pair(red, 20.0, "same", f"$k_{k}\n{'long ' * 40}") for k in (1, 2)
+    contact_sheet.pair(red, 20.0, "same", f"$k_{k}\n{'long ' * 40}")
+    for k in (1, 2)
   ]
-  upright.contact_sheet(pairs, tmp_path / "sheet.png")
+  contact_sheet.write(pairs, tmp_path / "sheet.png")
   with PIL.Image.open(tmp_path / "sheet.png") as sheet:
     pixels = np.asarray(sheet.convert("RGB"))
   is_red = (pixels == (255, 0, 0)).all(-1)
   columns = np.diff(np.r_[0, is_red.any(0), 0].astype(int))
   assert (columns == 1).sum() == 4
   with pytest.raises(pictures.Unusable, match="cannot be written"):
-    upright.contact_sheet(pairs, tmp_path / "nothing" / "sheet.png")
-  with pytest.raises(pictures.Unusable, match="cannot be written"):
-    upright.contact_sheet(pairs, tmp_path / "sheet.odd")
+    contact_sheet.write(pairs, tmp_path / "nothing" / "sheet.png")
+  with pytest.raises(pictures.Unusable, match="exists already"):
+    contact_sheet.write(pairs, tmp_path / "sheet.png")

@@ -1,5 +1,6 @@
 """Predicting for picture files: the evaluation's own answers, in words."""
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -14,6 +15,7 @@ import PIL.Image
 import pytest
 import scipy.stats
 
+from rotjax import angles as angles_lib
 from rotjax import answers as answers_lib
 from rotjax import cli, errors, launch, pictures, predict, predictor, validation
 from rotjax import config as config_lib
@@ -281,7 +283,10 @@ def test_the_table_states_the_turn_in_words(
     assert str(photos / name) in row and f"{angle:+.1f}°" in row
     way = "counter-clockwise" if angle > 0 else "clockwise"
     assert re.search(rf"turned {abs(angle):.1f}° {way}\b", row)
-  assert len(rows) == 3
+  assert rows[3:] == [
+    "Trained on turns of 0°, 90°, 180°, 270° alone: of others an answer means"
+    " nothing, however sure."
+  ]
 
 
 def test_json_lines(monkeypatch, capsys, run, photos):
@@ -427,6 +432,230 @@ def test_pictures_are_written_upright_and_drawn(
     monkeypatch, capsys, *argv[:3], "--contact-sheet", sheet
   )
   assert status == 2 and "sheet.png exists already" in line
+
+
+def test_results_are_never_inputs(
+  monkeypatch, capsys, run, photos, tmp_path, no_dataset
+):
+  # The natural command, and again, with a new photo and another folder.
+  monkeypatch.chdir(photos)
+  argv = ["--workdir", run, "--json", ".", "--contact-sheet", "s"]
+  status, out, err = _command(monkeypatch, capsys, *argv, "--upright", "up")
+  assert (status, err, len(out.splitlines())) == (0, [], 3)
+  before = sorted(p for p in photos.rglob("*.*"))
+  assert {p.name for p in photos.glob("*.png")} == {"a.png", "s.png"}
+  shutil.copy("a.png", "new.png")
+  status, out, err = _command(monkeypatch, capsys, *argv[:4], "--upright", "up")
+  assert [json.loads(line)["path"] for line in out.splitlines()] == [
+    *("./a.png", "./new.png", "./deep/b.jpg", "./deep/c.png")
+  ]
+  assert status == 2
+  assert ["exists already" in line for line in err].count(True) == 3
+  assert "./s.png: left out: rotjax.predict wrote it" in err[-1]
+  assert sorted(p for p in photos.rglob("*.*")) == sorted(
+    [*before, photos / "new.png", photos / "up" / "new.png"]
+  )
+  # Into another folder; of those in the first none is turned again.
+  status, out, err = _command(
+    monkeypatch, capsys, *argv[:4], "--upright", tmp_path / "two"
+  )
+  assert (status, len(out.splitlines())) == (0, 4)
+  assert not (tmp_path / "two" / "up").exists()
+  status, out, err = _command(
+    monkeypatch, capsys, *argv[:3], "up", "--upright", tmp_path / "three"
+  )
+  assert (status, out) == (0, "") and "left out" in err[-1]
+  # But told of, whoever asks.
+  status, out, _ = _command(monkeypatch, capsys, *argv[:3], "up")
+  assert (status, len(out.splitlines())) == (0, 4)
+
+
+def test_two_pictures_of_one_name_are_told_apart(
+  monkeypatch, capsys, run, photos, tmp_path
+):
+  shutil.copy(photos / "a.png", photos / "deep" / "a.png")
+  both = (photos / "a.png", photos / "deep" / "a.png")
+  status, out, (line,) = _command(
+    monkeypatch,
+    capsys,
+    "--workdir",
+    run,
+    *both,
+    "--json",
+    "--upright",
+    tmp_path / "out",
+  )
+  assert status == 2 and str(both[0]) in line and "has that name too" in line
+  assert ["upright" in json.loads(row) for row in out.splitlines()] == [1, 0]
+
+
+def test_what_cannot_be_written_ends_no_batch(
+  monkeypatch, capsys, run, photos, tmp_path
+):
+  frames = [PIL.Image.new("L", (20, 30), n) for n in (9, 99)]
+  frames[0].save(photos / "b.gif", save_all=True, append_images=frames[1:])
+  PIL.Image.new("L", (1, 500_000), 9).save(photos / "c.png")
+  exif = PIL.Image.Exif()
+  exif[270] = "x" * 70_000
+  PIL.Image.new("L", (9, 9)).save(photos / "d.png", exif=exif)
+  monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1_000_000)
+  angles = np.full(6, 33.0)
+  real = predictor.Predictor.answer
+
+  def turned(self, squares):
+    found = real(self, squares)
+    return dataclasses.replace(found, angle_deg=angles[: len(squares)])
+
+  monkeypatch.setattr(predictor.Predictor, "answer", turned)
+  out_folder = tmp_path / "out"
+  argv = ["--workdir", run, photos, "--json", "--upright"]
+  status, out, err = _command(monkeypatch, capsys, *argv, out_folder)
+  assert status == 2 and len(out.splitlines()) == 6
+  assert sorted(
+    p.relative_to(out_folder).as_posix()
+    for p in out_folder.rglob("*.*")
+    if p.is_file() and p.name[0] != "."
+  ) == ["a.png", "d.png", "deep/b.jpg", "deep/c.png"]
+  told = [line.partition(": ")[2].partition(": ")[2] for line in err]
+  assert [words for words in told if "is seen" not in words] == [
+    "has 2 pages or frames, and only the first is read: not written",
+    "turned, it would have 272321 x 419336 pixels, more than Pillow's limit of"
+    " 1000000 for reading: another --fit gives fewer",
+  ]
+  # A folder that cannot be made: a line a picture.
+  status, out, err = _command(monkeypatch, capsys, *argv, "/dev/null/out")
+  assert status == 2 and len(out.splitlines()) == 6
+  assert sum("Not a directory" in line for line in err) == 4
+
+
+def test_what_is_lost_of_a_picture_is_said(
+  monkeypatch, capsys, run, photos, tmp_path
+):
+  exif = PIL.Image.Exif()
+  exif[282] = 1.5
+  data = io.BytesIO()
+  PIL.Image.new("L", (9, 9)).save(data, "JPEG", exif=exif)
+  # The resolution's type becomes text.
+  found = data.getvalue().replace(b"\1\x1a\0\5", b"\1\x1a\0\2")
+  (photos / "b.jpg").write_bytes(found)
+  out_folder = tmp_path / "out"
+  status, out, (line,) = _command(
+    monkeypatch,
+    capsys,
+    *("--workdir", run, photos, "--json", "--upright", out_folder),
+  )
+  assert status == 0 and len(out.splitlines()) == 4
+  assert line == (
+    f"rotjax: {out_folder / 'b.jpg'}: written without EXIF tag 0x011a"
+  )
+
+
+def test_an_answer_that_is_no_number_is_a_line(
+  monkeypatch, capsys, run, photos
+):
+  real = predictor.Predictor.answer
+
+  def broken(self, squares):
+    found = real(self, squares)
+    angles = found.angle_deg.copy()
+    angles[1] = np.nan
+    return dataclasses.replace(found, angle_deg=angles)
+
+  monkeypatch.setattr(predictor.Predictor, "answer", broken)
+  status, out, (line,) = _command(
+    monkeypatch, capsys, "--workdir", run, "--json", photos
+  )
+  assert status == 2 and "not a number" in line
+  assert len(out.splitlines()) == 2 and "NaN" not in out
+
+
+def test_every_answer_names_the_trained_turns_and_blank_pictures(
+  monkeypatch, capsys, run, tmp_path
+):
+  inside = np.full((60, 60), 200, np.uint8)
+  inside[:3, :3] = 0  # in a corner, outside of the disc
+  noise = np.random.default_rng(0).integers(-3, 4, (60, 60))
+  for name, pixels in (
+    ("corner.png", inside),
+    ("noise.png", np.uint8(250 + noise)),
+    ("photo.png", np.kron(_views(1)[0], np.ones((3, 3), np.uint8))),
+    ("white.png", np.full((50, 80), 255, np.uint8)),
+  ):
+    PIL.Image.fromarray(pixels).save(tmp_path / name)
+  argv = ["--workdir", run, tmp_path]
+  status, out, _ = _command(monkeypatch, capsys, *argv, "--json")
+  rows = [json.loads(line) for line in out.splitlines()]
+  assert status == 0
+  assert [row["blank"] for row in rows] == [True, True, False, True]
+  for row in rows:
+    assert row["trained_range_deg"] == [0, 270]
+    assert row["trained_values_deg"] == [0, 90, 180, 270]
+  _, out, _ = _command(monkeypatch, capsys, *argv)
+  lines = out.splitlines()
+  assert ["but blank" in line for line in lines[1:5]] == [1, 1, 0, 1]
+  assert lines[5].startswith("Blank: one colour")
+  assert "Trained on turns of 0°, 90°, 180°, 270° alone" in lines[6]
+  p = predictor.load(run)
+  found = p(sorted(tmp_path.iterdir()))
+  assert found.blank.tolist() == [True, True, False, True]
+  assert (
+    found.trained == p.spec.trained == ("turns of 0°, 90°, 180°, 270° alone")
+  )
+
+
+def test_blank_is_what_the_network_sees():
+  ramp = np.zeros((3, 9, 9, 3), np.uint8)
+  ramp[1, ..., 2] = np.arange(9)  # of 8 levels, in one colour
+  ramp[2, ..., 2] = np.arange(9) + (np.arange(9) > 7)
+  blank = answers_lib.is_blank
+  assert blank(ramp, False).tolist() == [True, True, False]
+  # The disc leaves the last column's ends out, but not its middle.
+  assert blank(ramp, True).tolist() == [True, True, False]
+  ramp[2, :, :, 2] = 0
+  ramp[2, 0, 0] = 255
+  assert blank(ramp, True).tolist() == [True, True, True]
+  assert blank(ramp, False).tolist() == [True, True, False]
+  # Below the threshold all is black.
+  ramp[2] = 100
+  ramp[2, 4] = 120
+  assert blank(ramp[2:], True, 0.5).tolist() == [True]
+  assert blank(ramp[2:], True, 0.42).tolist() == [False]
+  assert blank(ramp[:0], True).shape == (0,)
+
+
+@pytest.mark.parametrize(
+  "angles,words",
+  [
+    ({"range_deg": (-10.0, 10.0)}, "turns of -10° to 10°"),
+    ({}, "every turn"),
+    ({"period_deg": 180.0}, "every turn"),
+    (
+      {"range_deg": (-90.0, 90.0), "distribution": "grid", "step_deg": 0.5},
+      "turns of -90° to 90°",
+    ),
+    (
+      {"distribution": "values", "values_deg": (5.0, -5.0)},
+      "turns of -5°, 5° alone",
+    ),
+  ],
+)
+def test_trained_turns_in_words(angles, words):
+  fields = predictor._trained_on(angles_lib.Angles(**angles), "folder")
+  spec = predictor.Spec(
+    28,
+    1,
+    "disc",
+    "unit",
+    "none",
+    (28, 28),
+    angles.get("period_deg", 360.0),
+    "none",
+    **fields,
+  )
+  assert spec.trained == words
+  # Of pictures that were turned already, nobody knows.
+  known = predictor._trained_on(angles_lib.Angles(**angles), "csv")
+  assert known == (fields if words == "every turn" else {})
 
 
 def _damage(folder, name, text):
