@@ -197,7 +197,7 @@ def contact_sheet(pairs: Sequence[Pair], path: pathlib.Path) -> None:
   Raises:
     Unusable: it cannot be written.
   """
-  import matplotlib.figure
+  from rotjax.drawing import matplotlib
 
   columns = min(len(pairs), _COLUMNS)
   rows = math.ceil(len(pairs) / columns)

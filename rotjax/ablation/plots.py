@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import math
 from typing import Any
 
-import matplotlib.figure
-import matplotlib.transforms
 import numpy as np
 
-from rotjax import metrics, plots
+from rotjax import metrics, panels, plots
 from rotjax.ablation import stats
-from rotjax.metrics import angular
+from rotjax.drawing import matplotlib
 from rotjax.reporting import figures
 
 Figures = dict[str, matplotlib.figure.Figure]
@@ -122,8 +120,8 @@ def donuts(predictions: Mapping[str, metrics.Predictions]) -> Figures:
 
 def by_angle(predictions: Mapping[str, metrics.Predictions]) -> Figures:
   """Error against the true angle."""
-  found = [angular.by_angle(p) for p in predictions.values()]
-  shared = figures.limits([np.stack(f[1:]) for f in found])
+  found = [panels.by_angle(p) for p in predictions.values()]
+  shared = figures.limits([np.concatenate(f[1:]) for f in found])
   return {name: figures.by_angle(p, shared) for name, p in predictions.items()}
 
 
@@ -140,7 +138,7 @@ def donut_sheet(
   for a in axes:
     a.set_axis_off()
   for a, (name, p) in zip(axes, predictions.items(), strict=False):
-    figures.draw_donut(a, p)
+    figures.draw_answers(a, p)
     a.set_title(name, size=_SIZE, y=0.92, pad=0)
   return figure
 

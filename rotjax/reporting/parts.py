@@ -6,9 +6,8 @@ import pathlib
 import shlex
 from typing import Any
 
-import matplotlib.figure
-
 from rotjax.ablation import plots
+from rotjax.drawing import matplotlib
 from rotjax.reporting import figures, page, runs
 
 # Galleries are embedded as they are: those of large photographs would make a

@@ -37,15 +37,16 @@ def _seeds(item):
 
 def _lead(item):
   summaries = list(item.summaries.values())
-  p = summaries[0]["protocol"]
-  data, view = p.get("data", ""), p.get("view", "")
-  seconds = sum(s["seconds"] for s in summaries)
-  lead = page.paragraph(
-    f"{_seeds(item)}; {summaries[0]['parameters']:,} parameters;"
-    f" {seconds:.0f} s. {data}; {view}.",
-    "note",
-  )
-  for leak in summaries[0].get("leaks", []):
+  first = summaries[0]
+  p = first.get("protocol", {})
+  seconds = sum(s.get("seconds", 0) for s in summaries)
+  words = [_seeds(item)]
+  if "parameters" in first:
+    words.append(f"{first['parameters']:,} parameters")
+  words.append(f"{seconds:.0f} s. " + p.get("data", ""))
+  words.append(p.get("view", ""))
+  lead = page.paragraph("; ".join(filter(None, words)) + ".", "note")
+  for leak in first.get("leaks", []):
     lead += page.paragraph(f"Leaking view: {leak}.", "warn")
   hint = summary_lib.chance_hint(_mean(item)["test"])
   return lead + (page.paragraph(" ".join(hint.split()), "warn") if hint else "")

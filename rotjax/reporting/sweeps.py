@@ -39,7 +39,7 @@ def build(workdir: pathlib.Path) -> str:
 def _read(workdir, arm, plan) -> runs.Runs:
   folders = manifest.finished(workdir, arm)
   for folder in folders.values():
-    runs.read_summary(folder)
+    results.read_summary(folder)
   result = results.read_arm(workdir, arm)
   config = config_lib.flatten(arm.config)
   if plan.tuning:
