@@ -165,12 +165,19 @@ def _draw(experiment, path, p):
     )
 
 
+def with_interval(angles: angles_lib.Angles) -> list[str]:
+  """The metrics of the table that get an interval, where they are known."""
+  low, high = extent.arc_deg(angles)
+  return [
+    *_INTERVALS,
+    *(f"acc_at_{t:g}" for t in extent.within_deg(high - low)),
+  ]
+
+
 def _intervals(p: metrics.Predictions) -> dict[str, list[float]]:
   """Metric -> ends of its interval, of those that have one."""
-  low, high = extent.arc_deg(p.angles)
-  names = [f"acc_at_{t:g}" for t in extent.within_deg(high - low)]
   found = {}
-  for name in (*_INTERVALS, *names):
+  for name in with_interval(p.angles):
     ends = intervals.interval(p, name) if intervals.known(name, p) else None
     if ends is not None and np.isfinite(ends).all():
       found[name] = [round(float(end), 6) for end in ends]
@@ -263,9 +270,15 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
   interval = summary.get("test_interval", {})
-  lines: list[tuple[str, ...]] = [
-    ("test", "this run", "95% of images", "other warp", "chance")
-  ]
+  own = (
+    ("mean of seeds", "95% of seeds, images")
+    if spread
+    else (
+      "this run",
+      "95% of images",
+    )
+  )
+  lines: list[tuple[str, ...]] = [("test", *own, "other warp", "chance")]
   for key, words, form in _rows_of(summary.get("protocol", {})):
     if test.get(key) is None:
       continue
@@ -299,8 +312,23 @@ def table(summary: Mapping[str, Any]) -> str:
   ]
   text.insert(1, "  " + "-" * (sum(widths) + 2 * len(widths) - 2))
   notes = [f"  leaking view: {leak}" for leak in summary.get("leaks", [])]
+  words = angles_in_words(summary.get("protocol", {}))
+  if words:
+    notes.insert(0, f"  {words}")
   hint = chance_hint(summary["test"])
   return "\n".join(text + notes + ([hint] if hint else []))
+
+
+def angles_in_words(protocol: Mapping[str, Any]) -> str:
+  """Which angles the numbers are about; "" for the whole circle of 360."""
+  low, high = extent.arc_of(protocol)
+  period = protocol.get("period_deg", 360.0)
+  words = []
+  if high - low < period:
+    words.append(f"angles from {low:g}° to {high:g}°")
+  if period != 360:
+    words.append(f"{period:g}° are one turn")
+  return ", ".join(words)
 
 
 def chance_hint(test: Mapping[str, float]) -> str:

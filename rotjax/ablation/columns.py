@@ -92,7 +92,7 @@ def _tied(best: str, samples: dict[str, stats.Sample]) -> list[str]:
   p_values = {}
   for name, sample in samples.items():
     against = sample.minus(samples[best]) if name != best else None
-    if against is not None and formats.known(against.p_value):
+    if against and formats.ends(against) and formats.known(against.p_value):
       p_values[name] = against.p_value
   adjusted = stats.holm(list(p_values.values()))
   return [name for name, p in zip(p_values, adjusted) if p >= 0.05]
@@ -126,7 +126,11 @@ def differences(
         against[name] = difference
   if not against:
     return {}, ""
-  tested = [n for n, e in against.items() if formats.known(e.p_value)]
+  tested = [
+    name
+    for name, e in against.items()
+    if formats.ends(e) and formats.known(e.p_value)
+  ]
   adjusted = stats.holm([against[name].p_value for name in tested])
   p_values = dict(zip(tested, adjusted))
   cells: dict[str, Comparison | str] = {

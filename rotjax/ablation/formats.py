@@ -20,6 +20,16 @@ def known(value: float | None) -> bool:
   return value is not None and math.isfinite(value)
 
 
+def ends(estimate: Any) -> tuple[float, float] | None:
+  """Its 95 % interval; None where too little is known for one.
+
+  A spread of zero is that of one image, or of results that are all the same:
+  no knowledge of where others would lie.
+  """
+  low, high = estimate.low, estimate.high
+  return (low, high) if known(low) and known(high) and low < high else None
+
+
 def p_text(p: float | None) -> str:
   """A p-value as tables have it; "" where there is none."""
   if not known(p):
@@ -36,24 +46,30 @@ def cell_text(key: str, cell: Any) -> str:
   if not known(e.mean):
     return "–"
   if hasattr(cell, "p_value"):
-    ends = "–"
-    if known(e.low) and known(e.high):
-      ends = f"{e.low:+.2f}, {e.high:+.2f}"
-    return f"{e.mean:+.2f} [{ends}] {p_text(cell.p_value)}".rstrip()
+    between = [_number(end, "+.2f") for end in ends(e) or ()]
+    p = p_text(cell.p_value)
+    mean = _number(e.mean, "+.2f")
+    return f"{mean} [{', '.join(between) or '–'}] {p}".rstrip()
   # A share or a p-value near zero must not read as zero.
   key = key.removeprefix("other_warp.")
   fine = key.removeprefix("recalibrated_").startswith(_FINE) or key.endswith(
     ("_p", "_excess")
   )
-  digits = 3 if fine else 2
+  form = ".3f" if fine else ".2f"
   if key.endswith("_p"):  # of several seeds, the mean
     return "<.001" if e.mean < 0.001 else f"{e.mean:.3f}"
-  text = f"{e.mean:.{digits}f}"
+  text = _number(e.mean, form)
   if known(e.sd):
-    text += f" ± {e.sd:.{digits}f}"
-  if known(e.low) and known(e.high):
-    text += f" [{e.low:.{digits}f}, {e.high:.{digits}f}]"
+    text += f" ± {_number(e.sd, form)}"
+  if ends(e):
+    text += f" [{', '.join(_number(end, form) for end in ends(e) or ())}]"
   return text
+
+
+def _number(value: float, form: str) -> str:
+  """A number that rounds to zero has no minus."""
+  found = format(value, form)
+  return found if float(found) else format(0.0, form)
 
 
 def one_line(text: str) -> str:
@@ -62,9 +78,10 @@ def one_line(text: str) -> str:
   return " ".join(spaced.split())
 
 
-def shortened(name: str) -> str:
+def shortened(name: str, most: int = 60) -> str:
   """The two ends of a name too long for a page; its middle says least."""
-  return name if len(name) <= 60 else f"{name[:30]}…{name[-29:]}"
+  half = most // 2
+  return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
 
 
 def label(row: "tables.Row") -> str:
@@ -162,11 +179,14 @@ def csv_text(table: "tables.Table") -> str:
     for key in table.columns:
       cell: Any = row.cells.get(key)
       if hasattr(cell, "estimate"):
-        values = [getattr(cell.estimate, part, None) for part in parts[key]]
-        if hasattr(cell, "p_value"):
-          values[-1] = cell.p_value
+        e = cell.estimate
+        values = [e.mean, e.sd, *(ends(e) or (None, None))]
+        if "p" in parts[key]:
+          values.append(cell.p_value)
         line += ["" if not known(v) else f"{v:.6g}" for v in values]
       else:
+        if key == "parameters":  # a number here, not for reading
+          cell = (cell or "").replace(",", "")
         line += [_as_text(cell or ""), *[""] * (len(parts.get(key, "1")) - 1)]
     writer.writerow(line)
   return out.getvalue()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # tables imports formats
 
 # Begins the best cell of a column; no name has it.
 _BOLD = "\0"
-# Wider tables are set smaller.
+# Wider tables are set smaller, and to the width of the text.
 _WIDE = 6
 
 _SPECIAL = {
@@ -99,7 +99,7 @@ def _letter(letter: str) -> str:
     greek = words[-1].lower() if words[1] == "SMALL" else words[-1].title()
     if greek in _GREEK:
       return f"$\\{greek}$"
-  return f"U+{ord(letter):04X}"
+  return f" U+{ord(letter):04X} "
 
 
 def table(table: "tables.Table") -> str:
@@ -119,19 +119,24 @@ def table(table: "tables.Table") -> str:
   slug = re.sub(r"[^A-Za-z0-9]+", "-", table.name).strip("-") or "sweep"
   question = formats.one_line(table.question.split("\n\n")[0])
   caption = f"{table.name}: {question}" if question else table.name
-  size = r"\scriptsize" if len(columns) > _WIDE else r"\small"
+  wide = len(columns) > _WIDE
+  size = r"\scriptsize" if wide else r"\small"
+  fit = r"\resizebox{\linewidth}{!}"
   return "\n".join(
     [
-      r"% \usepackage{booktabs} in the document's head gives its rules.",
+      r"% \usepackage{booktabs,graphicx} in the document's head: rules and",
+      r"% the width of the text. It compiles without them, too.",
       r"\providecommand{\toprule}{\hline}",
       r"\providecommand{\midrule}{\hline}",
       r"\providecommand{\bottomrule}{\hline}",
+      *([r"\providecommand{\resizebox}[3]{#3}"] if wide else []),
       r"\begin{table}",
       r"\centering",
       rf"\caption{{{escape(caption)}}}",
       rf"\label{{tab:{slug}}}",
       size,
       r"\setlength{\tabcolsep}{3pt}",
+      *([fit + "{"] if wide else []),
       rf"\begin{{tabular}}{{{columns}}}",
       r"\toprule",
       head,
@@ -140,7 +145,7 @@ def table(table: "tables.Table") -> str:
       *([r"\midrule"] * (len(body) > 1)),
       *body[-1:],
       r"\bottomrule",
-      r"\end{tabular}",
+      r"\end{tabular}" + "}" * wide,
       "",
       r"\medskip",
       r"\begin{minipage}{\linewidth}\footnotesize",

@@ -132,9 +132,26 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
   if baseline not in names:
     raise errors.unknown("BASELINE", baseline, names)
   budget = None if smoke else getattr(module, "TUNING", None)
-  question = inspect.getdoc(module) or ""
+  question = _question(module, path, variant, overrides or {})
   columns = tuple(getattr(module, "COLUMNS", ()))
   return Sweep(base.name, question, arms, baseline, budget, columns)
+
+
+def _question(module, path, variant, overrides) -> str:
+  """The file's docstring; of another run than the file's only what it asks.
+
+  What the text goes on to say, numbers among it, holds for the file as it is.
+  """
+  text = inspect.getdoc(module) or ""
+  if not variant and not overrides:
+    return text
+  changed = [f"variant {variant}"] if variant else []
+  changed += [f"{key}={value}" for key, value in overrides.items()]
+  return (
+    f"{text.split(chr(10) * 2)[0]}\n\nThis is {path.name} with"
+    f" {', '.join(changed)}; what the file expects of its full run is not"
+    " expected of it."
+  )
 
 
 def _points(module: Any, path: pathlib.Path) -> list[Point]:

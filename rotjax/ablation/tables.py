@@ -228,6 +228,8 @@ def to_dict(table: Table) -> dict[str, Any]:
     if not isinstance(c, columns_lib.Cell):
       return formats.cell_text("difference", c)
     values = dataclasses.asdict(c.estimate)
+    if formats.ends(c.estimate) is None:
+      values |= {"low": None, "high": None, "p_value": None}
     finite = {
       k: None if isinstance(v, float) and not math.isfinite(v) else v
       for k, v in values.items()

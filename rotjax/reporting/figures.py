@@ -222,6 +222,36 @@ def reliability(p: metrics.Predictions) -> matplotlib.figure.Figure | None:
   return figure
 
 
+def accuracy(
+  seeds: Sequence[metrics.Predictions], narrowest: float, widest: float
+) -> matplotlib.figure.Figure:
+  """Share of the views within an error, of each seed.
+
+  Args:
+    seeds: of one experiment.
+    narrowest: error at which the logarithmic axis begins, degrees.
+    widest: where it ends.
+  """
+  figure, axes = _small()
+  for p in seeds:
+    error = np.sort(np.ravel(p.error_deg[np.isfinite(p.error_deg)]))
+    share = np.arange(1, error.size + 1) / max(p.error_deg.size, 1)
+    axes.step(error, share, where="post", color=OWN, linewidth=1.2)
+  angles = seeds[0].angles
+  arc = extent.arc_deg(angles)
+  if angles.distribution == "uniform":
+    # Of the middle of the range, which looks at no image.
+    error = np.linspace(0, (arc[1] - arc[0]) / 2, 200)
+    chance = error / error[-1]
+    axes.plot(error, chance, color=panels.GREY, linewidth=0.8, linestyle=":")
+  axes.set_xscale("log")
+  plain_log(axes.xaxis)
+  axes.set(xlabel="error (°)", ylabel="share of views within")
+  axes.set(xlim=(narrowest, widest), ylim=(0, 1), yticks=(0, 0.5, 1))
+  axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
+  return figure
+
+
 def risk(
   seeds: Sequence[metrics.Predictions],
 ) -> tuple[np.ndarray, np.ndarray] | None:

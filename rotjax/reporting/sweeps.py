@@ -90,14 +90,12 @@ def _chance(items):
 
 
 def _intervals(table, items, status):
-  estimates = {
-    row.name: row.cells["mae_deg"].estimate
-    for row in table.rows
-    if row.name in items
-  }
+  if not items:
+    return ""
+  estimates = {n: e for n, e in table.maes.items() if n in items}
   without = {n: words for n, words in status.items() if n not in items}
   values = {name: item.values("mae_deg") for name, item in items.items()}
-  chance = _chance(items) if items else None
+  chance = _chance(items)
   figure = plots.intervals(estimates, values, without, chance)
   words = "Mean absolute error and 95 % interval of each arm, best first."
   text = figures.svg(figure, "intervals", words)
@@ -108,7 +106,7 @@ def _intervals(table, items, status):
 
 def _curves(items):
   records = {name: item.records for name, item in items.items()}
-  drawn = plots.learning_curves(records, _chance(items) if items else None)
+  drawn = plots.learning_curves(records, _chance(items))
   if not drawn:
     return ""
   words = (
