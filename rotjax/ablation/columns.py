@@ -72,7 +72,7 @@ def of_metric(metric: str, arms: list[results.ArmResult]) -> dict[str, Cell]:
   numbers = [n for n, c in cells.items() if formats.known(c.estimate.mean)]
   if len(numbers) < 2 or not ranked(metric):
     return cells
-  pick = max if metric.startswith(HIGHER_IS_BETTER) else min
+  pick = max if more_is_better(metric) else min
   best = pick(numbers, key=lambda name: cells[name].estimate.mean)
   cells[best] = dataclasses.replace(cells[best], best=True)
   for name in _tied(best, samples):
@@ -80,22 +80,30 @@ def of_metric(metric: str, arms: list[results.ArmResult]) -> dict[str, Cell]:
   return cells
 
 
+def more_is_better(metric: str) -> bool:
+  """Whether more of a metric is plainly better."""
+  plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
+  return plain.startswith(HIGHER_IS_BETTER)
+
+
 def ranked(metric: str) -> bool:
   """Whether more or less of a metric is plainly better."""
   plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  return plain in LOWER_IS_BETTER or plain.startswith(HIGHER_IS_BETTER)
+  return plain in LOWER_IS_BETTER or more_is_better(metric)
 
 
 def _tied(best: str, samples: dict[str, stats.Sample]) -> list[str]:
   if best not in samples:
     return []
-  p_values = {}
+  equal, p_values = [], {}
   for name, sample in samples.items():
     against = sample.minus(samples[best]) if name != best else None
     if against and formats.ends(against) and formats.known(against.p_value):
       p_values[name] = against.p_value
+    elif against and against.mean == 0:
+      equal.append(name)
   adjusted = stats.holm(list(p_values.values()))
-  return [name for name, p in zip(p_values, adjusted) if p >= 0.05]
+  return equal + [n for n, p in zip(p_values, adjusted) if p >= 0.05]
 
 
 def _values(metric: str, arm: results.ArmResult) -> list[float]:

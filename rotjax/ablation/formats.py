@@ -12,7 +12,15 @@ if TYPE_CHECKING:  # tables imports this file
   from rotjax.ablation import tables
 
 # Columns whose numbers want three decimals, not two.
-_FINE = ("acc", "auc", "near_", "occupancy", "saturated_share", "tanh_slope")
+_FINE = (
+  "acc",
+  "auc",
+  "coverage",
+  "near_",
+  "occupancy",
+  "saturated_share",
+  "tanh_slope",
+)
 
 
 def known(value: float | None) -> bool:
@@ -205,7 +213,9 @@ def html_table(table: "tables.Table") -> str:
     for key in table.columns:
       cell: Any = row.cells.get(key)
       shown = html.escape(cell_text(key, cell))
-      value = cell.estimate.mean if hasattr(cell, "estimate") else (cell or "")
+      value = cell or ""
+      if hasattr(cell, "estimate"):
+        value = cell.estimate.mean if known(cell.estimate.mean) else ""
       sort = html.escape(str(value), quote=True)
       if getattr(cell, "best", False):
         shown = f"<b>{shown}</b>"

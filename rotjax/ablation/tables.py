@@ -124,8 +124,7 @@ def build(
   columns = [c for c in columns if found[c]]
   rows = [_row(arm, columns, found) for arm in arms]
   if sort:
-    plain = sort.removeprefix("other_warp.")
-    sign = -1 if plain.startswith(columns_lib.HIGHER_IS_BETTER) else 1
+    sign = -1 if columns_lib.more_is_better(sort) else 1
     level = {
       name: sign * cell.estimate.mean
       for name, cell in found[sort].items()

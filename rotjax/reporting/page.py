@@ -101,8 +101,8 @@ def figure(body: str, caption: str = "") -> str:
 def grid(figures: Mapping[str, str]) -> str:
   """Small pictures under their names, as many in a row as the window takes."""
   cells = [
-    f'<figure><figcaption title="{escape(name)}">{escape(formats.shortened(name))}'
-    f"</figcaption>{body}</figure>"
+    f'<figure><figcaption title="{escape(name)}">'
+    f"{escape(formats.shortened(name))}</figcaption>{body}</figure>"
     for name, body in figures.items()
   ]
   return '<div class="grid">' + "\n".join(cells) + "</div>\n"
