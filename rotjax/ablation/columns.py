@@ -98,9 +98,12 @@ def _tied(best: str, samples: dict[str, stats.Sample]) -> list[str]:
   equal, p_values = [], {}
   for name, sample in samples.items():
     against = sample.minus(samples[best]) if name != best else None
-    if against and formats.ends(against) and formats.known(against.p_value):
-      p_values[name] = against.p_value
-    elif against and against.mean == 0:
+    if against is None:
+      continue
+    p = formats.p_of(against)
+    if p is not None:
+      p_values[name] = p
+    elif against.mean == 0:  # the same to the last answer
       equal.append(name)
   adjusted = stats.holm(list(p_values.values()))
   return equal + [n for n, p in zip(p_values, adjusted) if p >= 0.05]
@@ -134,13 +137,9 @@ def differences(
         against[name] = difference
   if not against:
     return {}, ""
-  tested = [
-    name
-    for name, e in against.items()
-    if formats.ends(e) and formats.known(e.p_value)
-  ]
-  adjusted = stats.holm([against[name].p_value for name in tested])
-  p_values = dict(zip(tested, adjusted))
+  found = {name: formats.p_of(e) for name, e in against.items()}
+  tested = {name: p for name, p in found.items() if p is not None}
+  p_values = dict(zip(tested, stats.holm(list(tested.values()))))
   cells: dict[str, Comparison | str] = {
     name: Comparison(e, p_values.get(name)) for name, e in against.items()
   }

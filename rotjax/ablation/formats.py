@@ -38,11 +38,16 @@ def ends(estimate: Any) -> tuple[float, float] | None:
   return (low, high) if known(low) and known(high) and low < high else None
 
 
+def p_of(estimate: Any) -> float | None:
+  """Its p-value; None where it has none, or no interval."""
+  p = estimate.p_value
+  return p if ends(estimate) and known(p) else None
+
+
 def p_text(p: float | None) -> str:
   """A p-value as tables have it; "" where there is none."""
-  if not known(p):
+  if p is None:
     return ""
-  assert p is not None
   return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
 
 
