@@ -110,7 +110,7 @@ def _seed_intervals(item):
   words = "mean absolute error and 95 % interval of each seed"
   note = "The error of each seed, and its 95 % interval over images."
   text = figures.svg(figure, "seed-intervals", words)
-  return page.paragraph(note, "note") + page.figure(text)
+  return page.paragraph(note, "note") + page.scroll(page.figure(text))
 
 
 def _confusion(summary):
@@ -158,7 +158,7 @@ def _curves(item):
   for seed, records in item.records.items():
     words = f"loss and error, seed {seed}"
     text = figures.svg(plots.curves(records), f"curves-seed-{seed}", words)
-    figure = page.figure(text)
+    figure = page.scroll(page.figure(text))
     one = len(item.records) == 1
     body += figure if one else page.details(f"seed {seed}", figure)
   return body

@@ -101,7 +101,7 @@ def _intervals(table, items, status):
   text = figures.svg(figure, "intervals", words)
   many = any(len(v) > 1 for v in values.values())
   note = words + " Small rings: the seeds." * many
-  return page.paragraph(note, "note") + page.figure(text)
+  return page.paragraph(note, "note") + page.scroll(page.figure(text))
 
 
 def _curves(items):
