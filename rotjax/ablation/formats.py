@@ -97,16 +97,20 @@ def shortened(name: str, most: int = 60) -> str:
   return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
 
 
-def label(row: "tables.Row") -> str:
+def label(row: "tables.Row", whole: bool = True) -> str:
   """The row's first cell: the arm, and why it has no results."""
-  found = row.name if row.status == "done" else f"{row.name} ({row.status})"
-  return one_line(found)
+  name = one_line(row.name)
+  found = name if whole else shortened(name)
+  if row.status != "done":
+    found += f" ({one_line(row.status)})"
+  return found
 
 
 def grid(
   table: "tables.Table",
   mark: Callable[[str, bool, bool], str],
   name: Callable[[str], str] = str,
+  whole: bool = True,
 ) -> list[list[str]]:
   """Heading and rows as strings.
 
@@ -114,11 +118,13 @@ def grid(
     table: the table.
     mark: cell's text, whether it is best, whether it is tied -> text.
     name: what becomes of headings and of the rows' first cells.
+    whole: whether long names stay as long as they are.
   """
-  head = ["arm", *(table.titles[c] for c in table.columns)]
-  lines = [[name(one_line(title)) for title in head]]
+  titles = [one_line(table.titles[c]) for c in table.columns]
+  head = ["arm", *(titles if whole else map(shortened, titles))]
+  lines = [[name(title) for title in head]]
   for row in table.rows:
-    line = [name(label(row))]
+    line = [name(label(row, whole))]
     for key in table.columns:
       cell = row.cells.get(key)
       best, tied = getattr(cell, "best", False), getattr(cell, "tied", False)
@@ -130,7 +136,7 @@ def grid(
 def text(table: "tables.Table") -> str:
   """Aligned columns for a terminal; * marks the best."""
   lines = grid(
-    table, lambda t, best, tied: t + " *" * best + " =" * tied, shortened
+    table, lambda t, best, tied: t + " *" * best + " =" * tied, whole=False
   )
   widths = [max(map(len, column)) for column in zip(*lines)]
   rows = [

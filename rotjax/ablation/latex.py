@@ -112,9 +112,7 @@ def table(table: "tables.Table") -> str:
   def mark(text, best, tied):
     return _BOLD * best + text + " =" * tied
 
-  head, *body = (
-    _line(line) for line in formats.grid(table, mark, formats.shortened)
-  )
+  head, *body = (_line(line) for line in formats.grid(table, mark, whole=False))
   columns = "l" * (len(table.columns) + 1)
   slug = re.sub(r"[^A-Za-z0-9]+", "-", table.name).strip("-") or "sweep"
   question = formats.one_line(table.question.split("\n\n")[0])
