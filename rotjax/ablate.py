@@ -151,11 +151,11 @@ def _run_one(args) -> int:
 
 
 def _end(plan, workdir) -> int:
-  from rotjax.ablation import formats, manifest, tables
+  from rotjax.ablation import manifest, tables
 
   table = tables.build(plan, workdir)
   tables.write_all(table, workdir)
-  print(f"\n{formats.FORMATS['text'](table)}\n  {workdir}")
+  print(f"\n{tables.FORMATS['text'](table)}\n  {workdir}")
   failed = {a.name: manifest.failure(workdir, a) for a in plan.arms}
   failed = {name: error for name, error in failed.items() if error}
   if failed:

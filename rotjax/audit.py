@@ -177,9 +177,9 @@ def text(report: dict[str, Any]) -> str:
 
 def plot(report: dict[str, Any], path: pathlib.Path) -> None:
   """Nats of every probe with intervals, beside the limit, as a PNG."""
-  import matplotlib.figure
+  from rotjax import drawing  # matplotlib: slow to import
 
-  figure = matplotlib.figure.Figure((7, 4.2), layout="constrained")
+  figure = drawing.matplotlib.figure.Figure((7, 4.2), layout="constrained")
   axes = figure.subplots()
   names = list(report["probes"])[::-1]
   for i, name in enumerate(names):
@@ -197,7 +197,7 @@ def plot(report: dict[str, Any], path: pathlib.Path) -> None:
   axes.set_xlabel("nats about the angle without content (dashed: the limit)")
   axes.set_title(report["verdict"], fontsize=9, loc="left", wrap=True)
   axes.spines[["top", "right"]].set_visible(False)
-  figure.savefig(path, dpi=120)
+  drawing.save(figure, path)
 
 
 def main(argv: Sequence[str]) -> int:

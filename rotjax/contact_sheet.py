@@ -139,7 +139,7 @@ def _set_type(line: str, width: int):
 
 def _fonts(line: str) -> Sequence[str]:
   """Fonts to choose from: the one that is always there, if it will do."""
-  import matplotlib
+  from rotjax.drawing import matplotlib
 
   path = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
   if not set(line) - {" "} - _has(path, line):

@@ -5,15 +5,15 @@ import pathlib
 from typing import Any
 
 import jax
-import matplotlib.figure
 import numpy as np
 
-from rotjax import metrics
+from rotjax import drawing, metrics, panels
 from rotjax import view as view_lib
-from rotjax.metrics import angular
+from rotjax.drawing import matplotlib
+from rotjax.metrics import extent
 
-# Colour-blind safe (Okabe & Ito).
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
+BLUE, ORANGE, GREEN = panels.BLUE, panels.ORANGE, panels.GREEN
+GREY = panels.GREY
 
 
 def _figure(width: float, height: float) -> matplotlib.figure.Figure:
@@ -50,24 +50,43 @@ def curves(records: list[dict[str, float]]) -> matplotlib.figure.Figure:
 
 
 def predicted_against_true(p: metrics.Predictions) -> matplotlib.figure.Figure:
-  """Every prediction over its true angle."""
+  """Every prediction over its true angle; others on its edge."""
   figure = _figure(4.6, 4.6)
   axes = figure.subplots()
-  half = p.angles.period_deg / 2
-  truth = (p.angle_deg + half) % p.angles.period_deg - half
+  arc = extent.arc_deg(p.angles)
+  low, high = panels.with_margin(arc, p.angles.period_deg)
+  truth = extent.onto(p.angle_deg, arc, p.angles.period_deg).ravel()
+  answer = extent.onto(p.decoded_deg, arc, p.angles.period_deg).ravel()
+  off = (answer < low) | (answer > high)
   size = min(2.0, 4000 / truth.size + 0.4)
-  axes.plot([-half, half], [-half, half], color=GREY, linewidth=0.8, zorder=0)
+  axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=0)
   axes.scatter(
-    truth, p.decoded_deg, s=size, color=BLUE, linewidths=0, rasterized=True
+    truth[~off],
+    answer[~off],
+    s=size,
+    color=BLUE,
+    linewidths=0,
+    rasterized=True,
   )
-  ticks = np.linspace(-half, half, 9)
+  words = "predicted angle (degrees)"
+  if off.any():
+    axes.scatter(
+      truth[off],
+      np.clip(answer[off], low, high),
+      s=max(4 * size, 5),
+      color=ORANGE,
+      linewidths=0,
+      clip_on=False,
+      rasterized=True,
+    )
+    words += f"; {off.mean():.1%} lie beyond the axis"
   axes.set(
     xlabel="true angle (degrees, counter-clockwise)",
-    ylabel="predicted angle (degrees)",
-    xlim=(-half, half),
-    ylim=(-half, half),
-    xticks=ticks,
-    yticks=ticks,
+    ylabel=words,
+    xlim=(low, high),
+    ylim=(low, high),
+    xticks=panels.ticks(arc, 8),
+    yticks=panels.ticks(arc, 8),
     aspect="equal",
   )
   axes.tick_params(axis="x", labelrotation=45)
@@ -79,16 +98,18 @@ def error_by_angle(p: metrics.Predictions) -> matplotlib.figure.Figure:
   """Error against the true angle; dips at multiples of 90 betray a leak."""
   figure = _figure(6.4, 3.2)
   axes = figure.subplots()
-  center, mae, median = angular.by_angle(p)
-  axes.plot(center, mae, color=BLUE, marker="o", markersize=3, label="mean")
-  axes.plot(
-    center, median, color=ORANGE, marker="o", markersize=3, label="median"
-  )
-  half = p.angles.period_deg / 2
+  center, mae, median = panels.by_angle(p)
+  # Between a few possible angles there is nothing to join.
+  line = "-" if panels.joined(p.angles) else ""
+  style: dict[str, Any] = {"marker": "o", "markersize": 3, "linestyle": line}
+  axes.plot(center, mae, color=BLUE, label="mean", **style)
+  axes.plot(center, median, color=ORANGE, label="median", **style)
+  arc = extent.arc_deg(p.angles)
   axes.set(
     xlabel="true angle (degrees)",
     ylabel="absolute error (degrees)",
-    xticks=np.linspace(-half, half, 9),
+    xlim=panels.with_margin(arc, p.angles.period_deg),
+    xticks=panels.ticks(arc, 8),
     ylim=(0, None),
   )
   axes.legend(frameon=False)
@@ -97,38 +118,34 @@ def error_by_angle(p: metrics.Predictions) -> matplotlib.figure.Figure:
 
 
 def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
-  """Where the predictions lie on the circle, beside the true angles."""
-  figure = _figure(4.6, 4.6)
-  axes: Any = figure.add_subplot(projection="polar")
-  axes.set_theta_zero_location("N")  # 0 degrees is up, as on the screen
-  turn = 360 / p.angles.period_deg  # the period fills the circle
-  bins = 120
-  edges = np.linspace(0, 2 * np.pi, bins + 1)
-  even = p.decoded_deg.size / bins
+  """Where the predictions lie on the circle, beside the true angles.
 
-  def ring(angle_deg, bottom, color, label):
-    phase = np.deg2rad(angle_deg * turn) % (2 * np.pi)
-    count, _ = np.histogram(phase, edges)
-    # The square root makes the area, not the radius, show the count.
-    height = np.sqrt(count / even) * 0.35
-    axes.bar(
-      edges[:-1],
-      height,
-      width=edges[1],
-      bottom=bottom,
-      align="edge",
-      color=color,
-      label=label,
-    )
+  On a narrow range two histograms over it, for a circle would show one clump.
+  """
+  if extent.is_narrow(p.angles):
+    figure = _figure(6.4, 3.2)
+    strip = figure.subplots()
+    panels.draw_strip(strip, p)
+    strip.legend(frameon=False, fontsize=8)
+    return figure
+  figure = matplotlib.figure.Figure((4.6, 4.6))
+  axes = figure.add_axes((0, 0, 1, 0.96), frameon=False)
+  panels.draw_donut(axes, p, size=10)
+  figure.suptitle("predicted (outside), true (inside)", fontsize=9)
+  return figure
 
-  ring(p.decoded_deg, 1.0, BLUE, "predicted")
-  ring(p.angle_deg, 0.5, GREY, "true")
-  axes.set_yticks([])
-  labels = [f"{k * p.angles.period_deg / 8:g}°" for k in range(8)]
-  axes.set_xticks(np.arange(8) * np.pi / 4, labels)
-  axes.spines["polar"].set_visible(False)
-  axes.grid(False)
-  axes.legend(frameon=False, loc="center", fontsize=8)
+
+def reliability(p: metrics.Predictions) -> matplotlib.figure.Figure | None:
+  """Share of truths inside the regions against what these claim to hold."""
+  figure = _figure(4.6, 4.2)
+  axes = figure.subplots()
+  if not panels.draw_reliability(axes, p):
+    return None
+  axes.set(
+    xlabel="mass of the region, by the density", ylabel="share of truths inside"
+  )
+  axes.legend(frameon=False, loc="lower right")
+  _tidy(axes)
   return figure
 
 
@@ -188,24 +205,44 @@ def _picture_with_arrows(axes, picture, truth_deg, answer_deg, view):
 
 def write_all(
   folder: pathlib.Path, experiment: Any, p: metrics.Predictions
-) -> None:
+) -> dict[str, Exception]:
   """Writes plots/*.png of a run.
 
   Args:
     folder: the run folder; with its metrics.jsonl also the curves.
     experiment: of the run.
     p: predictions on the test set.
+
+  Returns:
+    Name -> why, of the plots that could not be drawn: they are pictures of
+    results, and no reason to lose these.
   """
-  figures = {
-    "predicted_against_true": predicted_against_true(p),
-    "error_by_angle": error_by_angle(p),
-    "donut": donut(p),
-    "gallery": gallery(experiment, p),
+
+  def learning_curves():
+    records = folder / "metrics.jsonl"
+    if not records.exists():
+      return None
+    lines = records.read_text(encoding="utf-8").splitlines()
+    return curves([json.loads(line) for line in lines])
+
+  drawn = {
+    "predicted_against_true": lambda: predicted_against_true(p),
+    "error_by_angle": lambda: error_by_angle(p),
+    "donut": lambda: donut(p),
+    "reliability": lambda: reliability(p),
+    "gallery": lambda: gallery(experiment, p),
+    "curves": learning_curves,
   }
-  records = folder / "metrics.jsonl"
-  if records.exists():
-    lines = records.read_text().splitlines()
-    figures["curves"] = curves([json.loads(line) for line in lines])
+  failed = {}
   (folder / "plots").mkdir(exist_ok=True)
-  for name, figure in figures.items():
-    figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+  for name, draw in drawn.items():
+    file = folder / "plots" / f"{name}.png"
+    try:
+      figure = draw()
+      if figure is not None:
+        drawing.save(figure, file)
+    except Exception as error:
+      failed[file.name] = error
+      # One of an earlier evaluation would be taken for this one's.
+      file.unlink(missing_ok=True)
+  return failed

@@ -5,6 +5,8 @@ import datetime
 import importlib.metadata
 import itertools
 import json
+import logging
+import math
 import pathlib
 import platform
 import sys
@@ -16,41 +18,58 @@ import numpy as np
 import rotjax
 from rotjax import angles as angles_lib
 from rotjax import errors, metrics, models, run_folder
-from rotjax.metrics import angular, discrete, intervals
+from rotjax.metrics import angular, discrete, extent, intervals
+
+_log = logging.getLogger("rotjax")
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 
-# The rows of the printed table, in its order: metric, words, form.
-_ROWS = (
-  ("mae_deg", "mean absolute error", "{:.2f}°"),
-  ("median_deg", "median error", "{:.2f}°"),
-  ("rmse_deg", "root mean square error", "{:.2f}°"),
-  ("p90_deg", "90th percentile", "{:.2f}°"),
-  ("p95_deg", "95th percentile", "{:.2f}°"),
-  ("acc_at_2", "within 2°", "{:.1%}"),
-  ("acc_at_5", "within 5°", "{:.1%}"),
-  ("acc_at_10", "within 10°", "{:.1%}"),
-  ("acc_at_30", "within 30°", "{:.1%}"),
-  ("auc_at_10", "area under accuracy to 10°", "{:.3f}"),
-  ("share_near_90", "off by a quarter turn", "{:.2%}"),
-  ("share_near_180", "off by a half turn", "{:.2%}"),
-  ("nll", "negative log-likelihood (nats)", "{:.3f}"),
-  ("recalibrated_nll", "NLL, recalibrated (nats)", "{:.3f}"),
-  ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
-  ("recalibrated_coverage_90", "coverage of 90% regions", "{:.1%}"),
-)
+# What the summary over seeds takes from the first.
+_SHARED = ("config_name", "parameters", "protocol", "leaks", "versions")
 
-
-# Metrics that get an interval over images: 1,000 resamples each.
+# Metrics that get an interval over images, beside the shares within so much.
 _INTERVALS = (
   "mae_deg",
   "median_deg",
-  "acc_at_5",
-  "acc_at_10",
   "nll",
   "recalibrated_nll",
   "recalibrated_crps_deg",
 )
+
+
+def _rows_of(protocol: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+  """The rows of the table on these angles: metric, words, form."""
+  low, high = extent.arc_of(protocol)
+  width, period = high - low, protocol.get("period_deg", 360.0)
+  rows = [
+    ("mae_deg", "mean absolute error", "{:.2f}°"),
+    ("median_deg", "median error", "{:.2f}°"),
+    ("rmse_deg", "root mean square error", "{:.2f}°"),
+    ("p90_deg", "90th percentile", "{:.2f}°"),
+    ("p95_deg", "95th percentile", "{:.2f}°"),
+  ]
+  for t in extent.within_deg(width):
+    rows.append((f"acc_at_{t:g}", f"within {t:g}°", "{:.1%}"))
+  auc = extent.auc_deg(width)
+  if auc is not None:
+    words = f"area under accuracy to {auc:g}°"
+    rows.append((f"auc_at_{auc:g}", words, "{:.3f}"))
+  for key, part, turn in (
+    ("share_near_90", period / 4, "a quarter turn"),
+    ("share_near_180", period / 2, "a half turn"),
+  ):
+    # Narrower than that, no answer in the range is off by so much.
+    if width > part * 8 / 9:
+      words = turn if period == 360 else f"about {part:g}°"
+      rows.append((key, f"off by {words}", "{:.2%}"))
+  return [
+    *rows,
+    ("nll", "negative log-likelihood (nats)", "{:.3f}"),
+    ("recalibrated_nll", "NLL, recalibrated (nats)", "{:.3f}"),
+    ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
+    ("coverage_90", "coverage of its 90% regions", "{:.1%}"),
+    ("recalibrated_coverage_90", "the same, recalibrated", "{:.1%}"),
+  ]
 
 
 def versions() -> dict[str, str]:
@@ -93,14 +112,11 @@ def write(
     p: predictions on the test set.
     other: the same under another interpolator, where that was asked for.
   """
-  from rotjax import plots  # matplotlib: no run is to wait for it at its start
-
   config = experiment.config
   save_predictions(path / "predictions.npz", p)
   result = metrics.compute(p)
   chance = {f"chance_{k}": v for k, v in metrics.chance(p.angles).items()}
   params, _ = jax.eval_shape(experiment.model.init, jax.random.key(0))
-  plots.write_all(path, experiment, p)
   summary = {
     "config_name": config.name,
     "seed": run.seed,
@@ -114,11 +130,7 @@ def write(
     "protocol": _protocol(experiment, p),
     "leaks": experiment.view_leaks(),
     "test": {**result, **chance},
-    "test_interval": {
-      name: [round(end, 6) for end in intervals.interval(p, name)]
-      for name in _INTERVALS
-      if intervals.known(name, p)
-    },
+    "test_interval": _intervals(p),
   }
   classes = angular.by_class(p)
   if len(classes) > 1:
@@ -131,7 +143,45 @@ def write(
     }
   if other is not None:
     summary["test_other_warp"] = metrics.compute(other)
+  _draw(experiment, path, p)
   run_folder.write_json(path / "summary.json", summary)
+
+
+def _draw(experiment, path, p):
+  """plots/*.png; what cannot be drawn is told, and costs no result."""
+  try:
+    # matplotlib: no run is to wait for it at its start.
+    from rotjax import plots
+
+    failed = plots.write_all(path, experiment, p)
+  except Exception as error:
+    failed = {"plots": error}
+  for name, why in failed.items():
+    reason = " ".join(str(why).split()) or type(why).__name__
+    _log.warning(
+      "%s of %s could not be drawn (%s); the results are whole, and --mode"
+      " eval draws anew",
+      *(name, path, reason),
+    )
+
+
+def with_interval(angles: angles_lib.Angles) -> list[str]:
+  """The metrics of the table that get an interval, where they are known."""
+  low, high = extent.arc_deg(angles)
+  return [
+    *_INTERVALS,
+    *(f"acc_at_{t:g}" for t in extent.within_deg(high - low)),
+  ]
+
+
+def _intervals(p: metrics.Predictions) -> dict[str, list[float]]:
+  """Metric -> ends of its interval, of those that have one."""
+  found = {}
+  for name in with_interval(p.angles):
+    ends = intervals.interval(p, name) if intervals.known(name, p) else None
+    if ends is not None and np.isfinite(ends).all():
+      found[name] = [round(float(end), 6) for end in ends]
+  return found
 
 
 def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
@@ -143,6 +193,8 @@ def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
     "angles_per_image": p.angle_deg.shape[1],
     "angles": angles.distribution,
     "range_deg": list(angles.range_deg),
+    # Where the angles asked about lie: what is worth a row follows from it.
+    "arc_deg": list(extent.arc_deg(p.angles)),
     "period_deg": angles.period_deg,
     # Height, width, channels: what is predicted later is brought to it.
     "source": list(experiment.dataset.load("test").shape),
@@ -196,17 +248,19 @@ def combine(parts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
   if len(tests) > 1:
     spread = {k: float(np.std([t[k] for t in tests], ddof=1)) for k in shared}
   summary = {
-    **{k: first[k] for k in ("config_name", "parameters", "protocol", "leaks")},
+    **{k: first[k] for k in _SHARED if k in first},
     "seeds": seeds,
-    "seconds": round(sum(part["seconds"] for part in parts.values()), 1),
-    "versions": first["versions"],
+    "seconds": round(sum(part.get("seconds", 0) for part in parts.values()), 1),
     "test": test,
     "test_sd": spread,
   }
-  if "test_other_warp" in first:
-    others = [part["test_other_warp"] for part in parts.values()]
+  if len(parts) == 1 and "test_interval" in first:
+    summary["test_interval"] = first["test_interval"]
+  others = [part.get("test_other_warp", {}) for part in parts.values()]
+  shared = [k for k in others[0] if all(k in row for row in others)]
+  if shared:
     summary["test_other_warp"] = {
-      k: float(np.mean([row[k] for row in others])) for k in others[0]
+      k: float(np.mean([row[k] for row in others])) for k in shared
     }
   return summary
 
@@ -216,22 +270,32 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
   interval = summary.get("test_interval", {})
-  lines: list[tuple[str, ...]] = [
-    ("test", "this run", "95% of images", "other warp", "chance")
-  ]
-  for key, words, form in _ROWS:
-    if key not in test:
+  own = (
+    ("mean of seeds", "95% of seeds, images")
+    if spread
+    else (
+      "this run",
+      "95% of images",
+    )
+  )
+  lines: list[tuple[str, ...]] = [("test", *own, "other warp", "chance")]
+  for key, words, form in _rows_of(summary.get("protocol", {})):
+    if test.get(key) is None:
       continue
-    value = form.format(test[key])
-    if key in spread:
+    value = form.format(test[key]) if _known(test[key]) else "not finite"
+    if _known(spread.get(key)):
       value += " ± " + form.format(spread[key])
-    ends = " to ".join(form.format(end) for end in interval.get(key, ()))
+    ends = " to ".join(form.format(x) for x in interval.get(key) or ())
     beside = [other.get(key), test.get(f"chance_{key}")]
-    shown = ["" if x is None else form.format(x) for x in beside]
+    shown = [form.format(x) if _known(x) else "" for x in beside]
     lines.append((words, value, ends, *shown))
   # No column for what this run does not have.
   kept = (True, True, bool(interval), bool(other), True)
   return [tuple(itertools.compress(line, kept)) for line in lines]
+
+
+def _known(value: Any) -> bool:
+  return isinstance(value, (int, float)) and np.isfinite(value)
 
 
 def table(summary: Mapping[str, Any]) -> str:
@@ -248,13 +312,28 @@ def table(summary: Mapping[str, Any]) -> str:
   ]
   text.insert(1, "  " + "-" * (sum(widths) + 2 * len(widths) - 2))
   notes = [f"  leaking view: {leak}" for leak in summary.get("leaks", [])]
+  words = angles_in_words(summary.get("protocol", {}))
+  if words:
+    notes.insert(0, f"  {words}")
   hint = chance_hint(summary["test"])
   return "\n".join(text + notes + ([hint] if hint else []))
 
 
+def angles_in_words(protocol: Mapping[str, Any]) -> str:
+  """Which angles the numbers are about; "" for the whole circle of 360."""
+  low, high = extent.arc_of(protocol)
+  period = protocol.get("period_deg", 360.0)
+  words = []
+  if high - low < period:
+    words.append(f"angles from {low:g}° to {high:g}°")
+  if period != 360:
+    words.append(f"{period:g}° are one turn")
+  return ", ".join(words)
+
+
 def chance_hint(test: Mapping[str, float]) -> str:
   """What usually stands behind an error at the chance level; else ""."""
-  if test["mae_deg"] < 0.9 * test["chance_mae_deg"]:
+  if not test["mae_deg"] >= 0.9 * test.get("chance_mae_deg", math.inf):
     return ""
   return (
     "  The error is at the chance level. Usual causes: too few steps, too few"
@@ -268,7 +347,8 @@ def chance_hint(test: Mapping[str, float]) -> str:
 def show(folder: pathlib.Path, summary: Mapping[str, Any]) -> None:
   """Prints a finished run's table and where to look further."""
   seeds = summary.get("seeds", [summary.get("seed")])
-  words = f"{summary['config_name']}: {summary['seconds']:.0f} s"
+  name, seconds = summary.get("config_name", ""), summary.get("seconds", 0)
+  words = f"{name}: {seconds:.0f} s"
   if len(seeds) > 1:
     words += f", mean ± sd of {len(seeds)} seeds"
   print(f"\n{words}\n\n{table(summary)}\n\n  {folder}", file=sys.stdout)

@@ -1,7 +1,6 @@
 """`python -m rotjax.tables`: a sweep's table, from its run folders alone."""
 
 from collections.abc import Sequence
-import json
 import pathlib
 
 from rotjax import cli
@@ -36,7 +35,6 @@ def main(argv: Sequence[str]) -> None:
     help="write there instead, with intervals.png and donuts.png",
   )
   args = p.parse_args(argv)
-  from rotjax.ablation import formats as formats_lib
   from rotjax.ablation import manifest, publish, tables
 
   workdir = pathlib.Path(args.workdir)
@@ -47,10 +45,7 @@ def main(argv: Sequence[str]) -> None:
     publish.write(plan, workdir, table, pathlib.Path(args.out))
   else:
     tables.write_all(table, workdir)
-  if args.format == "json":
-    print(json.dumps(tables.to_dict(table), indent=2))
-  else:
-    print(formats_lib.FORMATS[args.format](table), end="")
+  print(tables.FORMATS[args.format](table), end="")
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ def test_a_folder_without_results_is_one_line(monkeypatch, capsys, tmp_path):
 BROKEN = [
   ("summary.json", None, "unfinished run"),
   ("summary.json", "{", "cannot be read"),
-  ("summary.json", "[]", "no summary of this version"),
-  ("summary.json", '{"test": null}', "no summary of this version"),
+  ("summary.json", "[]", "no summary of a run"),
+  ("summary.json", '{"test": null}', "no summary of a run"),
   ("metrics.jsonl", None, "cannot be read"),
   ("metrics.jsonl", '{"step": 1}\n{"step":', "line 2"),
   ("metrics.jsonl", '{"step": 1, "val/mae_deg": "x"}', "line 1"),
@@ -92,7 +92,7 @@ def test_an_archive_cut_short_or_damaged_is_one_line(
   "name,content,words",
   [
     ("metrics.jsonl", "{", "line 1"),
-    ("summary.json", "[]", "no summary of this version"),
+    ("summary.json", "[]", "no summary of a run"),
     ("predictions.npz", "", "cannot be read"),
   ],
 )

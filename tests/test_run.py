@@ -74,6 +74,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(finished):
     "error_by_angle.png",
     "gallery.png",
     "predicted_against_true.png",
+    "reliability.png",
   }
   summary = _summary(finished)
   assert summary["step"] in (6, 12)

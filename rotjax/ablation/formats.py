@@ -1,20 +1,53 @@
 """A table as text, Markdown, LaTeX, CSV and HTML."""
 
+from collections.abc import Callable
 import csv
 import html
 import io
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # tables imports this file
   from rotjax.ablation import tables
 
 # Columns whose numbers want three decimals, not two.
-_FINE = ("acc", "auc", "near_", "occupancy", "saturated_share", "tanh_slope")
+_FINE = (
+  "acc",
+  "auc",
+  "coverage",
+  "near_",
+  "occupancy",
+  "saturated_share",
+  "tanh_slope",
+)
 
 
-def p_text(p: float) -> str:
-  """A p-value as tables have it."""
+def known(value: float | None) -> bool:
+  """Whether there is such a number: an interval of one image has no ends."""
+  return value is not None and math.isfinite(value)
+
+
+def ends(estimate: Any) -> tuple[float, float] | None:
+  """Its 95 % interval; None where too little is known for one.
+
+  A spread of zero is that of one image, or of results that are all the same:
+  no knowledge of where others would lie.
+  """
+  low, high = estimate.low, estimate.high
+  return (low, high) if known(low) and known(high) and low < high else None
+
+
+def p_of(estimate: Any) -> float | None:
+  """Its p-value; None where it has none, or no interval."""
+  p = estimate.p_value
+  return p if ends(estimate) and known(p) else None
+
+
+def p_text(p: float | None) -> str:
+  """A p-value as tables have it; "" where there is none."""
+  if p is None:
+    return ""
   return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
 
 
@@ -23,132 +56,157 @@ def cell_text(key: str, cell: Any) -> str:
   if cell is None or isinstance(cell, str):
     return cell or ""
   e = cell.estimate
+  if not known(e.mean):
+    return "–"
+  if hasattr(cell, "p_value"):
+    between = [_number(end, "+.2f") for end in ends(e) or ()]
+    p = p_text(cell.p_value)
+    mean = _number(e.mean, "+.2f")
+    return f"{mean} [{', '.join(between) or '–'}] {p}".rstrip()
   # A share or a p-value near zero must not read as zero.
   key = key.removeprefix("other_warp.")
-  fine = key.startswith(_FINE) or key.endswith(("_p", "_excess"))
-  digits = 3 if fine else 2
+  fine = key.removeprefix("recalibrated_").startswith(_FINE) or key.endswith(
+    ("_p", "_excess")
+  )
+  form = ".3f" if fine else ".2f"
   if key.endswith("_p"):  # of several seeds, the mean
     return "<.001" if e.mean < 0.001 else f"{e.mean:.3f}"
-  text = f"{e.mean:.{digits}f}"
-  if e.sd is not None:
-    text += f" ± {e.sd:.{digits}f}"
-  if math.isfinite(e.low):
-    text += f" [{e.low:.{digits}f}, {e.high:.{digits}f}]"
+  text = _number(e.mean, form)
+  if known(e.sd):
+    text += f" ± {_number(e.sd, form)}"
+  if ends(e):
+    text += f" [{', '.join(_number(end, form) for end in ends(e) or ())}]"
   return text
 
 
-def _grid(table, mark) -> list[list[str]]:
-  """Heading and rows as strings; `mark(text, best, tied)` marks a cell."""
-  lines = [["arm", *(table.titles[c] for c in table.columns)]]
+def _number(value: float, form: str) -> str:
+  """A number that rounds to zero has no minus."""
+  found = format(value, form)
+  return found if float(found) else format(0.0, form)
+
+
+def one_line(text: str) -> str:
+  """Text without line breaks and control characters."""
+  spaced = "".join(c if c.isprintable() else " " for c in text)
+  return " ".join(spaced.split())
+
+
+def shortened(name: str, most: int = 60) -> str:
+  """The two ends of a name too long for a page; its middle says least."""
+  half = most // 2
+  return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
+
+
+def label(row: "tables.Row", whole: bool = True) -> str:
+  """The row's first cell: the arm, and why it has no results."""
+  name = one_line(row.name)
+  found = name if whole else shortened(name)
+  if row.status != "done":
+    found += f" ({one_line(row.status)})"
+  return found
+
+
+def grid(
+  table: "tables.Table",
+  mark: Callable[[str, bool, bool], str],
+  name: Callable[[str], str] = str,
+  whole: bool = True,
+) -> list[list[str]]:
+  """Heading and rows as strings.
+
+  Args:
+    table: the table.
+    mark: cell's text, whether it is best, whether it is tied -> text.
+    name: what becomes of headings and of the rows' first cells.
+    whole: whether long names stay as long as they are.
+  """
+  titles = [one_line(table.titles[c]) for c in table.columns]
+  head = ["arm", *(titles if whole else map(shortened, titles))]
+  lines = [[name(title) for title in head]]
   for row in table.rows:
-    line = [row.name if row.status == "done" else f"{row.name} ({row.status})"]
+    line = [name(label(row, whole))]
     for key in table.columns:
       cell = row.cells.get(key)
-      text = cell_text(key, cell)
-      best = getattr(cell, "best", False)
-      line.append(mark(text, best, getattr(cell, "tied", False)))
+      best, tied = getattr(cell, "best", False), getattr(cell, "tied", False)
+      line.append(mark(one_line(cell_text(key, cell)), best, tied))
     lines.append(line)
   return lines
 
 
 def text(table: "tables.Table") -> str:
   """Aligned columns for a terminal; * marks the best."""
-  grid = _grid(table, lambda t, best, tied: t + " *" * best + " =" * tied)
-  widths = [max(map(len, column)) for column in zip(*grid)]
-  lines = [
+  lines = grid(
+    table, lambda t, best, tied: t + " *" * best + " =" * tied, whole=False
+  )
+  widths = [max(map(len, column)) for column in zip(*lines)]
+  rows = [
     "  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip()
-    for line in grid
+    for line in lines
   ]
-  lines.insert(1, "-" * (sum(widths) + 2 * len(widths) - 2))
+  rows.insert(1, "-" * (sum(widths) + 2 * len(widths) - 2))
   notes = [note.replace("bold is", "* is") for note in table.notes]
-  return "\n".join([*lines, "", *notes]) + "\n"
+  return "\n".join([*rows, "", *notes]) + "\n"
+
+
+# What Markdown would take for markup; an underscore within a word is none.
+_MARKUP = re.compile(
+  r"[\\`*<|$~]|&(?=#?\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])"
+)
+
+
+def _as_markdown(text: str) -> str:
+  return _MARKUP.sub(lambda found: "\\" + found[0], text)
 
 
 def markdown(table: "tables.Table") -> str:
   """With notes below."""
 
   def mark(text, best, tied):
+    text = text.replace("|", "\\|")
     return f"**{text}**" if best else text + " =" * tied
 
-  escaped = [
-    [cell.replace("|", "\\|") for cell in line] for line in _grid(table, mark)
-  ]
-  lines = ["| " + " | ".join(line) + " |" for line in escaped]
-  lines.insert(1, "|" + "---|" * (len(table.columns) + 1))
-  return "\n".join([*lines, "", *(f"- {n}" for n in table.notes)]) + "\n"
-
-
-def latex(table: "tables.Table") -> str:
-  """For booktabs; needs \\usepackage{booktabs}."""
-  replaced = str.maketrans(
-    {
-      "°": r"\textdegree{}",
-      "±": r"$\pm$",
-      "%": r"\%",
-      "_": r"\_",
-      "&": r"\&",
-      "#": r"\#",
-      "<": r"$<$",
-      "\\": r"\textbackslash{}",
-    }
-  )
-
-  def mark(text, best, tied):
-    return f"\0{text}\1" if best else text + " =" * tied
-
   lines = [
-    " & ".join(cell.translate(replaced) for cell in line) + r" \\"
-    for line in _grid(table, mark)
+    "| " + " | ".join(line) + " |" for line in grid(table, mark, _as_markdown)
   ]
-  lines = [line.replace("\0", r"\textbf{").replace("\1", "}") for line in lines]
-  columns = "l" * (len(table.columns) + 1)
-  head, *body = lines
-  return (
-    "\n".join(
-      [
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        head,
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        *(f"% {note}" for note in table.notes),
-      ]
-    )
-    + "\n"
-  )
+  lines.insert(1, "|" + "---|" * (len(table.columns) + 1))
+  notes = [f"- {_as_markdown(one_line(note))}" for note in table.notes]
+  return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def _as_text(value: str) -> str:
+  """A CSV cell that a spreadsheet does not take for a formula."""
+  return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
 def csv_text(table: "tables.Table") -> str:
   """Every number in a column of its own, unrounded."""
-  parts = ("mean", "sd", "low", "high")
-  numeric = {
-    key
-    for key in table.columns
-    for row in table.rows
-    if hasattr(row.cells.get(key), "estimate")
-  }
+  parts: dict[str, tuple[str, ...]] = {}
+  for key in table.columns:
+    cells = [row.cells.get(key) for row in table.rows]
+    if any(hasattr(cell, "estimate") for cell in cells):
+      parts[key] = ("mean", "sd", "low", "high")
+    if any(hasattr(cell, "p_value") for cell in cells):
+      parts[key] += ("p",)
   out = io.StringIO()
   writer = csv.writer(out, lineterminator="\n")
   head = ["arm", "status"]
   for key in table.columns:
-    head += [f"{key}_{p}" for p in parts] if key in numeric else [key]
+    head += [f"{key}_{p}" for p in parts[key]] if key in parts else [key]
   writer.writerow(head)
   for row in table.rows:
-    line = [row.name, row.status]
+    line = [_as_text(row.name), _as_text(row.status)]
     for key in table.columns:
       cell: Any = row.cells.get(key)
-      if key not in numeric:
-        line.append(cell or "")
-      elif hasattr(cell, "estimate"):
-        values = [getattr(cell.estimate, part) for part in parts]
-        line += [
-          "" if v is None or not math.isfinite(v) else f"{v:.6g}"
-          for v in values
-        ]
+      if hasattr(cell, "estimate"):
+        e = cell.estimate
+        values = [e.mean, e.sd, *(ends(e) or (None, None))]
+        if "p" in parts[key]:
+          values.append(cell.p_value)
+        line += ["" if not known(v) else f"{v:.6g}" for v in values]
       else:
-        line += [cell or "", "", "", ""]
+        if key == "parameters":  # a number here, not for reading
+          cell = (cell or "").replace(",", "")
+        line += [_as_text(cell or ""), *[""] * (len(parts.get(key, "1")) - 1)]
     writer.writerow(line)
   return out.getvalue()
 
@@ -160,13 +218,15 @@ def html_table(table: "tables.Table") -> str:
   lines += [f"<th>{html.escape(title)}</th>" for title in head]
   lines.append("</tr></thead><tbody>")
   for row in table.rows:
-    name = row.name if row.status == "done" else f"{row.name} ({row.status})"
+    name = label(row)
     kind = ' class="chance"' if row.name == "chance" else ""
     lines.append(f"<tr{kind}><td>{html.escape(name)}</td>")
     for key in table.columns:
       cell: Any = row.cells.get(key)
       shown = html.escape(cell_text(key, cell))
-      value = cell.estimate.mean if hasattr(cell, "estimate") else (cell or "")
+      value = cell or ""
+      if hasattr(cell, "estimate"):
+        value = cell.estimate.mean if known(cell.estimate.mean) else ""
       sort = html.escape(str(value), quote=True)
       if getattr(cell, "best", False):
         shown = f"<b>{shown}</b>"
@@ -177,19 +237,3 @@ def html_table(table: "tables.Table") -> str:
   lines.append("</tbody></table><ul>")
   lines += [f"<li>{html.escape(note)}</li>" for note in table.notes]
   return "\n".join([*lines, "</ul>"]) + "\n"
-
-
-FORMATS = {
-  "text": text,
-  "markdown": markdown,
-  "latex": latex,
-  "csv": csv_text,
-  "html": html_table,
-}
-# Ending -> format, of the files that a sweep's folder gets.
-FILES = {
-  "md": markdown,
-  "tex": latex,
-  "csv": csv_text,
-  "html": html_table,
-}

@@ -17,16 +17,14 @@ def build(
     comparison: what is to be said of the differences; "" for nothing.
   """
   notes = []
-  protocols = {
-    json.dumps(s["protocol"], sort_keys=True): s["protocol"]
-    for arm in arms
-    for s in arm.summaries.values()
-  }
+  runs = [s for arm in arms for s in arm.summaries.values()]
+  protocols = {json.dumps(_shared(s), sort_keys=True): _shared(s) for s in runs}
   if len(protocols) == 1:
     (p,) = protocols.values()
+    images, views = p.get("test_images", 0), p.get("angles_per_image", 0)
     notes.append(
-      f"{p['data']}; {p['test_images']:,} test images at"
-      f" {p['angles_per_image']} {p['angles']} angles each; {p['view']}."
+      f"{p.get('data', '')}; {images:,} test images at {views}"
+      f" {p.get('angles', '')} angles each; {p.get('view', '')}."
     )
   elif protocols:
     notes.append("The arms differ in data, angles or view; see their configs.")
@@ -40,6 +38,11 @@ def build(
     notes.append(
       f"Some arms have {min(counts)} seed{'s' * (min(counts) > 1)} only: with"
       " one, an interval is about the images alone; with two, it is very wide."
+    )
+  if any("recalibrated_coverage_90" in s["test"] for s in runs):
+    notes.append(
+      "coverage of 90 % is how often the truth lies in the region to which a"
+      " density gives 90 %: the network's own, and recalibrated on validation."
     )
   if plan.tuning:
     t = plan.tuning
@@ -74,13 +77,22 @@ def _provenance(arms) -> list[str]:
   runs = [s for arm in arms for s in arm.summaries.values()]
   if not runs:
     return []
-  seeds = sorted({s["seed"] for s in runs})
+  seeds = sorted({seed for arm in arms for seed in arm.summaries})
   versions = sorted(
-    {" ".join(f"{k} {v}" for k, v in s["versions"].items()) for s in runs}
+    {
+      " ".join(f"{k} {v}" for k, v in s.get("versions", {}).items())
+      for s in runs
+    }
   )
-  devices = sorted({s["device"] for s in runs})
-  day = max(s["finished"] for s in runs)[:10] if "finished" in runs[0] else ""
+  devices = sorted({str(s.get("device", "an unknown device")) for s in runs})
+  day = max(str(s.get("finished", "")) for s in runs)[:10]
   return [
     f"Seeds {', '.join(map(str, seeds))}; {'; '.join(versions)}; on"
     f" {', '.join(devices)}{day and f'; finished {day}'}."
   ]
+
+
+def _shared(summary):
+  """A run's protocol, without what older versions did not write."""
+  found = summary.get("protocol", {})
+  return {k: v for k, v in found.items() if k != "arc_deg"}

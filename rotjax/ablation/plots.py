@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 import math
 from typing import Any
 
-import matplotlib.figure
-import matplotlib.transforms
 import numpy as np
 
-from rotjax import metrics, plots
-from rotjax.ablation import stats
-from rotjax.metrics import angular
+from rotjax import metrics, panels, plots
+from rotjax.ablation import formats, stats
+from rotjax.drawing import matplotlib
+from rotjax.metrics import extent
 from rotjax.reporting import figures
 
 Figures = dict[str, matplotlib.figure.Figure]
@@ -37,7 +36,10 @@ def intervals(
     chance: the chance level; None where arms differ in it.
     words: what is shown.
   """
-  names = sorted(estimates, key=lambda name: estimates[name].mean)
+  # What is not finite has no place among the others: last, and in words.
+  names = sorted(
+    estimates, key=lambda name: _or(estimates[name].mean, math.inf)
+  )
   rows = [*names, *without]
   figure = matplotlib.figure.Figure(
     (8.4, 0.9 + 0.27 * len(rows)), layout="constrained"
@@ -45,7 +47,10 @@ def intervals(
   axes = figure.subplots()
   axes.spines[["top", "right", "left"]].set_visible(False)
   ends = [
-    v for n in names for v in (estimates[n].low, estimates[n].high) if v > 0
+    v
+    for e in estimates.values()
+    for v in (_or(e.low, e.mean), _or(e.high, e.mean))
+    if v > 0
   ]
   if ends and max(ends) > 5 * min(ends):
     axes.set_xscale("log")
@@ -62,7 +67,7 @@ def intervals(
       continue
     _interval(axes, y, estimates[name], values[name], beside)
   # A name must leave room for what it names.
-  short = [name if len(name) < 40 else name[:38] + "…" for name in rows]
+  short = [formats.shortened(name, 40) for name in rows]
   axes.set_yticks(range(len(rows)), short)
   axes.tick_params(axis="y", length=0)
   axes.tick_params(labelsize=_SIZE)
@@ -71,10 +76,15 @@ def intervals(
   return figure
 
 
+def _or(value: float | None, instead: float) -> float:
+  """A number, or another where there is none."""
+  return value if value is not None and math.isfinite(value) else instead
+
+
 def _interval(axes, y, estimate, values, beside):
   e = estimate
-  text = f"{e.mean:.2f}"
-  if math.isfinite(e.low):
+  text = f"{e.mean:.2f}" if math.isfinite(e.mean) else "not finite"
+  if formats.ends(e):
     text += f"  [{e.low:.2f}, {e.high:.2f}]"
     axes.plot([e.low, e.high], [y, y], color=plots.BLUE, linewidth=2.2)
   axes.plot(e.mean, y, "o", color=plots.BLUE, markersize=5)
@@ -88,7 +98,7 @@ def _interval(axes, y, estimate, values, beside):
 
 def _words(axes, chance, words):
   """Draws the chance level where it is near; says where it lies."""
-  if chance is None:
+  if chance is None or not math.isfinite(chance):
     return f"{words}; the arms differ in their chance level"
   low, high = axes.get_xlim()
   if low <= chance <= high * 1.2:
@@ -122,9 +132,23 @@ def donuts(predictions: Mapping[str, metrics.Predictions]) -> Figures:
 
 def by_angle(predictions: Mapping[str, metrics.Predictions]) -> Figures:
   """Error against the true angle."""
-  found = [angular.by_angle(p) for p in predictions.values()]
-  shared = figures.limits([np.stack(f[1:]) for f in found])
+  found = [panels.by_angle(p) for p in predictions.values()]
+  shared = figures.limits([np.concatenate(f[1:]) for f in found])
   return {name: figures.by_angle(p, shared) for name, p in predictions.items()}
+
+
+def accuracy(
+  predictions: Mapping[str, Sequence[metrics.Predictions]],
+) -> Figures:
+  """Share of the views within an error, a line for each seed."""
+  arcs = [extent.arc_deg(p.angles) for of in predictions.values() for p in of]
+  width = min((high - low for low, high in arcs), default=360.0)
+  widest = max((high - low for low, high in arcs), default=360.0) / 2
+  low = 0.2 * min(extent.within_deg(width))
+  return {
+    name: figures.accuracy(seeds, low, widest)
+    for name, seeds in predictions.items()
+  }
 
 
 def donut_sheet(
@@ -140,7 +164,7 @@ def donut_sheet(
   for a in axes:
     a.set_axis_off()
   for a, (name, p) in zip(axes, predictions.items(), strict=False):
-    figures.draw_donut(a, p)
+    figures.draw_answers(a, p)
     a.set_title(name, size=_SIZE, y=0.92, pad=0)
   return figure
 

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from rotjax import drawing
 from rotjax.ablation import plots, results, tables
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.reporting import figures
@@ -24,21 +25,18 @@ def write(
   out.mkdir(parents=True, exist_ok=True)
   tables.write_all(table, out)
   arms = [a for a in results.read_all(plan, workdir) if a.predictions]
-  estimates = {}
-  for row in table.rows:
-    cell = row.cells.get("mae_deg")
-    if isinstance(cell, tables.Cell):
-      estimates[row.name] = cell.estimate
-  chance = estimates.pop("chance", None)
+  levels = {
+    s["test"].get("chance_mae_deg") for a in arms for s in a.summaries.values()
+  }
+  chance = levels.pop() if len(levels) == 1 else None
   values = {
     a.arm.name: [s["test"]["mae_deg"] for s in a.summaries.values()]
     for a in arms
   }
   with figures.style():
-    if estimates:
-      level = None if chance is None else chance.mean
-      figure = plots.intervals(estimates, values, {}, level)
-      figure.savefig(out / "intervals.png", dpi=120)
+    if table.maes:
+      figure = plots.intervals(table.maes, values, {}, chance)
+      drawing.save(figure, out / "intervals.png")
     if arms:
       first = {a.arm.name: next(iter(a.predictions.values())) for a in arms}
-      plots.donut_sheet(first).savefig(out / "donuts.png", dpi=120)
+      drawing.save(plots.donut_sheet(first), out / "donuts.png")

@@ -74,6 +74,36 @@ def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
     ) from None
 
 
+def read_summary(folder: pathlib.Path) -> dict[str, Any]:
+  """summary.json of a finished run; what older versions lack stays missing.
+
+  Raises:
+    UserError: there is none, or it is no summary.
+  """
+  found = summary_lib.read(folder)
+  kinds: dict[str, Any] = {
+    **{"test": dict, "protocol": dict, "versions": dict, "leaks": list},
+    **{"parameters": int, "seconds": (int, float)},
+  }
+  wrong = [
+    name
+    for name, kind in kinds.items()
+    if not isinstance(found, dict)
+    or name in found
+    and not isinstance(found[name], kind)
+  ]
+  if not wrong and not isinstance(
+    found.get("test", {}).get("mae_deg"), (int, float)
+  ):
+    wrong = ["test"]
+  if wrong:
+    raise errors.UserError(
+      f"{folder / 'summary.json'} is no summary of a run (its {wrong[0]!r}):"
+      " delete it and run the same command again"
+    )
+  return found
+
+
 def read_arm(workdir: pathlib.Path, arm: sweep_lib.Arm) -> ArmResult:
   """What there is of one arm.
 
@@ -86,7 +116,7 @@ def read_arm(workdir: pathlib.Path, arm: sweep_lib.Arm) -> ArmResult:
     ran = config_files.read(folder / "config.json")
   return ArmResult(
     arm,
-    {seed: summary_lib.read(folder) for seed, folder in folders.items()},
+    {seed: read_summary(folder) for seed, folder in folders.items()},
     {s: read_predictions(folder, arm.config) for s, folder in folders.items()},
     ran.optim.learning_rate,
     manifest.failure(workdir, arm),

@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import itertools
 import pathlib
+import shlex
 from typing import Any
 
 import rotjax
@@ -132,9 +133,30 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
   if baseline not in names:
     raise errors.unknown("BASELINE", baseline, names)
   budget = None if smoke else getattr(module, "TUNING", None)
-  question = inspect.getdoc(module) or ""
+  question = _question(module, spec, variant, overrides or {})
   columns = tuple(getattr(module, "COLUMNS", ()))
   return Sweep(base.name, question, arms, baseline, budget, columns)
+
+
+def _question(
+  module: Any, spec: str, variant: str, overrides: dict[str, Any]
+) -> str:
+  """The file's docstring; of another run than the file's only what it asks.
+
+  What the text goes on to say, numbers among it, holds for the file as it is.
+  """
+  text = inspect.getdoc(module) or ""
+  if not variant and not overrides:
+    return text
+  flags = [f"--config.{key}={value}" for key, value in overrides.items()]
+  command = shlex.join(
+    ["python", "-m", "rotjax.ablate", "--sweep", spec, *flags]
+  )
+  question, _, _ = text.partition("\n\n")
+  return (
+    f"{question}\n\n{command}\n\nNot the file's full run: what the file"
+    " expects of that is not expected here."
+  )
 
 
 def _points(module: Any, path: pathlib.Path) -> list[Point]:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from rotjax import angles as angles_lib
 from rotjax import errors
-from rotjax.ablation import audits, formats, results, stats
+from rotjax import metrics as metrics_lib
+from rotjax.ablation import audits, formats, latex, results, stats
+from rotjax.ablation import columns as columns_lib
 from rotjax.ablation import notes as notes_lib
 from rotjax.ablation import sweep as sweep_lib
 
@@ -29,6 +32,8 @@ TITLES = {
   "nll": "NLL",
   "recalibrated_nll": "NLL, recalibrated",
   "recalibrated_crps_deg": "CRPS, recalibrated (°)",
+  "coverage_90": "coverage of 90 %",
+  "recalibrated_coverage_90": "coverage of 90 %, recalibrated",
   "near_45": "near 45°",
   "near_90": "near 90°",
   "saturated_share": "saturated",
@@ -41,36 +46,10 @@ DEFAULT = (
   "nll",
   "recalibrated_nll",
   "recalibrated_crps_deg",
+  "coverage_90",
+  "recalibrated_coverage_90",
   *FACTS,
 )
-_LOWER_IS_BETTER = (
-  "mae_deg",
-  "median_deg",
-  "rmse_deg",
-  "p90_deg",
-  "p95_deg",
-  "nll",
-  "crps_deg",
-  "energy_score",
-  "aurc_deg",
-)
-_HIGHER_IS_BETTER = ("acc_at_", "auc_at_", "accuracy")
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-  """A number of the table.
-
-  Attributes:
-    estimate: mean, spread and interval; the latter NaN where the metric is no
-      mean or median over views, or belongs to a fact.
-    best: whether it is the best of its column.
-    tied: whether it differs from the best at the 5 % level, after Holm, not.
-  """
-
-  estimate: stats.Estimate
-  best: bool = False
-  tied: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +64,7 @@ class Row:
 
   name: str
   status: str
-  cells: dict[str, Cell | str]
+  cells: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +78,7 @@ class Table:
     titles: key -> heading.
     rows: arms, in order; the last one is the chance level.
     notes: what a reader must know beside the numbers.
+    maes: arm -> its mean absolute error, whether that is a column or not.
   """
 
   name: str
@@ -107,6 +87,7 @@ class Table:
   titles: dict[str, str]
   rows: list[Row]
   notes: list[str]
+  maes: dict[str, stats.Estimate]
 
 
 def build(
@@ -129,26 +110,32 @@ def build(
   """
   arms = results.read_all(plan, workdir)
   columns = list(columns) or list(plan.columns) or list(DEFAULT)
-  _check(columns, sort, arms)
+  _check(columns, sort, plan, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
   found: dict[str, dict[str, Any]] = {
-    c: _column(c, arms) for c in {*metrics, sort or "mae_deg"}
+    c: columns_lib.of_metric(c, arms)
+    for c in {*metrics, "mae_deg", sort or "mae_deg"}
   }
   found |= _facts(arms, audits.verdicts(workdir, plan))
-  difference, note = _differences(plan, arms)
+  difference, note = columns_lib.differences(plan.baseline, arms)
   found["difference"] = difference
   compared = "difference" in columns
   # A column that would be empty tells nothing.
   columns = [c for c in columns if found[c]]
   rows = [_row(arm, columns, found) for arm in arms]
   if sort:
-    sign = -1 if sort.startswith(_HIGHER_IS_BETTER) else 1
-    level = {n: sign * c.estimate.mean for n, c in found[sort].items()}
+    sign = -1 if columns_lib.more_is_better(sort) else 1
+    level = {
+      name: sign * cell.estimate.mean
+      for name, cell in found[sort].items()
+      if formats.known(cell.estimate.mean)
+    }
     rows.sort(key=lambda row: level.get(row.name, math.inf))
   rows.append(_chance_row(arms, columns))
   titles = {c: _title(c, plan) for c in columns}
   notes = notes_lib.build(plan, arms, note if compared else "")
-  return Table(plan.name, plan.question, columns, titles, rows, notes)
+  maes = {name: cell.estimate for name, cell in found["mae_deg"].items()}
+  return Table(plan.name, plan.question, columns, titles, rows, notes, maes)
 
 
 def _title(column: str, plan: sweep_lib.Sweep) -> str:
@@ -159,15 +146,16 @@ def _title(column: str, plan: sweep_lib.Sweep) -> str:
   return title + ", other warp" * bool(section)
 
 
-def _check(columns, sort, arms):
-  valid = {"difference", *FACTS}
+def _check(columns, sort, plan, arms):
+  # Before the first result, too: the sweep's own, and what chance has.
+  chance = metrics_lib.chance(angles_lib.Angles())
+  valid = {"difference", *FACTS, *DEFAULT, *plan.columns, *chance}
   for arm in arms:
     for summary in arm.summaries.values():
       # The second is known even where eval.warp is "own" (a smoke variant):
       # such a column stays empty, and an empty one is left out.
       valid |= set(summary["test"])
       valid |= {f"other_warp.{k}" for k in summary["test"]}
-  valid |= set(DEFAULT)
   for column in columns:
     if column not in valid:
       raise errors.unknown("column", column, valid)
@@ -177,60 +165,6 @@ def _check(columns, sort, arms):
     )
 
 
-def _column(metric: str, arms: list[results.ArmResult]) -> dict[str, Cell]:
-  """Arm -> cell, the best and those that tie with it marked."""
-  samples, cells = {}, {}
-  for arm in arms:
-    values = _values(metric, arm)
-    if not values:
-      continue
-    name = arm.arm.name
-    sample = stats.sample(metric, arm.predictions)
-    if sample is None:
-      numbers = np.array(values)
-      sd = float(numbers.std(ddof=1)) if len(values) > 1 else None
-      nan = math.nan
-      cells[name] = Cell(
-        stats.Estimate(float(numbers.mean()), sd, nan, nan, nan, len(values))
-      )
-    else:
-      samples[name] = sample
-      cells[name] = Cell(sample.estimate())
-  if len(cells) < 2 or not _ranked(metric):
-    return cells
-  pick = max if metric.startswith(_HIGHER_IS_BETTER) else min
-  best = pick(cells, key=lambda name: cells[name].estimate.mean)
-  cells[best] = dataclasses.replace(cells[best], best=True)
-  for name in _tied(best, samples):
-    cells[name] = dataclasses.replace(cells[name], tied=True)
-  return cells
-
-
-def _ranked(metric: str) -> bool:
-  """Whether more or less of a metric is plainly better."""
-  plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  return plain in _LOWER_IS_BETTER or plain.startswith(_HIGHER_IS_BETTER)
-
-
-def _tied(best: str, samples: dict[str, stats.Sample]) -> list[str]:
-  if best not in samples:
-    return []
-  p_values = {}
-  for name, sample in samples.items():
-    against = sample.minus(samples[best]) if name != best else None
-    if against is not None:
-      p_values[name] = against.p_value
-  adjusted = stats.holm(list(p_values.values()))
-  return [name for name, p in zip(p_values, adjusted) if p >= 0.05]
-
-
-def _values(metric: str, arm: results.ArmResult) -> list[float]:
-  section, _, name = metric.rpartition(".")
-  section = "test_other_warp" if section else "test"
-  found = [s.get(section, {}).get(name) for s in arm.summaries.values()]
-  return [value for value in found if value is not None]
-
-
 def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
   facts: dict[str, dict[str, str]] = {key: {} for key in FACTS}
   for arm in arms:
@@ -238,48 +172,17 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
       continue
     name, summaries = arm.arm.name, list(arm.summaries.values())
     facts["learning_rate"][name] = f"{arm.learning_rate:g}"
-    facts["parameters"][name] = f"{summaries[0]['parameters']:,}"
-    seconds = np.mean([s["seconds"] for s in summaries])
-    facts["seconds"][name] = f"{seconds:.0f}"
+    if "parameters" in summaries[0]:
+      facts["parameters"][name] = f"{summaries[0]['parameters']:,}"
+    seconds = [s["seconds"] for s in summaries if "seconds" in s]
+    if seconds:
+      facts["seconds"][name] = f"{np.mean(seconds):.0f}"
     facts["seeds"][name] = str(len(summaries))
     if name in verdicts:
       facts["audit"][name] = verdicts[name]
     elif verdicts:
       facts["audit"][name] = "not audited"
   return facts
-
-
-def _differences(plan, arms):
-  """Arm -> its error less the baseline's, as text; and a note."""
-  samples = {
-    arm.arm.name: stats.sample("mae_deg", arm.predictions)
-    for arm in arms
-    if arm.predictions
-  }
-  if plan.baseline not in samples:
-    return {}, f"No comparisons: the baseline {plan.baseline} has no results."
-  against = {
-    name: sample.minus(samples[plan.baseline])
-    for name, sample in samples.items()
-    if name != plan.baseline
-  }
-  unpaired = [name for name, e in against.items() if e is None]
-  against = {name: e for name, e in against.items() if e is not None}
-  if not against:
-    return {}, ""
-  adjusted = stats.holm([e.p_value for e in against.values()])
-  texts = {
-    name: f"{e.mean:+.2f} [{e.low:+.2f}, {e.high:+.2f}] {formats.p_text(p)}"
-    for (name, e), p in zip(against.items(), adjusted)
-  }
-  texts[plan.baseline] = "baseline"
-  note = (
-    f"Differences from {plan.baseline} are paired by seed and image; p-values"
-    f" of {len(against)} comparisons, Holm-corrected."
-  )
-  if unpaired:
-    note += f" Shown other images or angles: {', '.join(unpaired)}."
-  return texts, note
 
 
 def _row(arm, columns, found) -> Row:
@@ -297,7 +200,7 @@ def _row(arm, columns, found) -> Row:
 
 
 def _chance_row(arms, columns) -> Row:
-  cells: dict[str, Cell | str] = {}
+  cells: dict[str, Any] = {}
   for column in columns:
     name = column.removeprefix("other_warp.")
     levels = {
@@ -309,7 +212,9 @@ def _chance_row(arms, columns) -> Row:
     if len(levels) == 1:
       (level,) = levels
       nan = math.nan
-      cells[column] = Cell(stats.Estimate(level, None, nan, nan, nan, 0))
+      cells[column] = columns_lib.Cell(
+        stats.Estimate(level, None, nan, nan, nan, 0)
+      )
     elif levels:
       cells[column] = "varies"
   return Row("chance", "done", cells)
@@ -319,9 +224,11 @@ def to_dict(table: Table) -> dict[str, Any]:
   """The table as JSON takes it; what is not a number is None."""
 
   def cell(c):
-    if isinstance(c, str):
-      return c
+    if not isinstance(c, columns_lib.Cell):
+      return formats.cell_text("difference", c)
     values = dataclasses.asdict(c.estimate)
+    if formats.ends(c.estimate) is None:
+      values |= {"low": None, "high": None, "p_value": None}
     finite = {
       k: None if isinstance(v, float) and not math.isfinite(v) else v
       for k, v in values.items()
@@ -336,12 +243,36 @@ def to_dict(table: Table) -> dict[str, Any]:
     }
     for row in table.rows
   ]
-  return {**dataclasses.asdict(table), "rows": rows}
+  fields = ("name", "question", "columns", "titles", "notes")
+  return {k: getattr(table, k) for k in fields} | {"rows": rows}
+
+
+def _json(table: Table) -> str:
+  return json.dumps(to_dict(table), indent=2) + "\n"
+
+
+FORMATS = {
+  "text": formats.text,
+  "markdown": formats.markdown,
+  "latex": latex.table,
+  "csv": formats.csv_text,
+  "json": _json,
+  "html": formats.html_table,
+}
+# Ending -> format, of the files that a sweep's folder gets.
+FILES = {
+  "md": "markdown",
+  "tex": "latex",
+  "csv": "csv",
+  "json": "json",
+  "html": "html",
+}
 
 
 def write_all(table: Table, folder: pathlib.Path) -> None:
   """table.md, .tex, .csv, .json and .html into a folder."""
-  for ending, text_of in formats.FILES.items():
-    (folder / f"table.{ending}").write_text(text_of(table))
-  text = json.dumps(to_dict(table), indent=2) + "\n"
-  (folder / "table.json").write_text(text)
+  for ending, name in FILES.items():
+    # Whatever the locale; half a character in a name loses no table.
+    (folder / f"table.{ending}").write_text(
+      FORMATS[name](table), encoding="utf-8", errors="backslashreplace"
+    )

@@ -7,7 +7,7 @@ import numpy as np
 from rotjax import angles as angles_lib
 from rotjax.metrics import predictions
 
-ACCURACY_DEG = (1, 2, 5, 10, 15, 30)
+ACCURACY_DEG = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30)
 AUC_DEG = (2, 5, 10)
 
 # float32 radians hold a degree to about 1e-5: an error that lies exactly on a

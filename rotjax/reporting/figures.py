@@ -11,17 +11,14 @@ import re
 from typing import Any
 import warnings
 
-import matplotlib
-import matplotlib.axes
-import matplotlib.figure
-import matplotlib.ticker
 import numpy as np
 
-from rotjax import metrics, plots
-from rotjax.metrics import angular, probabilistic
+from rotjax import metrics, panels
+from rotjax.drawing import matplotlib
+from rotjax.metrics import extent, probabilistic
 
 # Colours of the small figures, for the page's keys.
-OWN, OTHER, FAINT = plots.BLUE, plots.ORANGE, "#C8C8C8"
+OWN, OTHER, FAINT = panels.BLUE, panels.ORANGE, "#C8C8C8"
 SMALL = (2.9, 2.2)  # inches
 
 # Records of metrics.jsonl, by seed.
@@ -39,9 +36,6 @@ _RC: Any = {
   # A name with two dollar signs is a name, not a formula.
   "text.parse_math": False,
 }
-# Tallest bars of a donut: outside 8 times as many as even, or more; inside
-# such that they do not reach the outer ring.
-_TALLEST, _TALLEST_TRUE = 1.0, 0.45
 
 
 @contextlib.contextmanager
@@ -164,7 +158,7 @@ def curve(
   axes.fill_between(steps, low, high, color=OWN, alpha=0.25, linewidth=0)
   axes.plot(steps, mean, color=OWN, linewidth=1.4, marker="o", markersize=2)
   if chance is not None and chance <= shared[1]:
-    axes.axhline(chance, color=plots.GREY, linewidth=0.8, linestyle=":")
+    axes.axhline(chance, color=panels.GREY, linewidth=0.8, linestyle=":")
   _errors_axis(axes, shared)
   axes.set(xlabel="step", ylabel="MAE, validation (°)", xlim=(0, None))
   axes.xaxis.set_major_locator(
@@ -173,48 +167,24 @@ def curve(
   return figure
 
 
-def _ring(axes, phase, bottom, tallest, color):
-  """A histogram around a circle, up being zero, counter-clockwise."""
-  # Multiples of 8, and centred: a clump at a multiple of 45° is one bar.
-  cells = 8 * int(np.clip(phase.size // 160, 3, 15))
-  half = np.pi / cells
-  edges = np.linspace(-half, 2 * np.pi - half, cells + 1)
-  count, _ = np.histogram((phase + half) % (2 * np.pi) - half, edges)
-  # The square root makes the area, not the radius, show the count.
-  height = np.sqrt(count * (cells / phase.size)) * 0.35
-  outer = bottom + np.repeat(np.minimum(height, tallest), 2)
-  turn = np.repeat(edges, 2)[1:-1]
-  inner = np.full(cells + 1, bottom)
-  radius = np.concatenate([outer, inner])
-  turn = np.concatenate([turn, edges[::-1]])
-  axes.fill(
-    -radius * np.sin(turn), radius * np.cos(turn), color=color, linewidth=0
-  )
-
-
 def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
-  """The answers around a circle, outside the true angles."""
-  figure, axes = _small(square=True)
-  draw_donut(axes, p)
+  """The answers around a circle, outside the true angles, or on a strip."""
+  if extent.is_narrow(p.angles):
+    figure, axes = _small()
+    axes.set_position((0.04, 0.2, 0.92, 0.76))
+  else:
+    figure, axes = _small(square=True)
+  draw_answers(axes, p)
   return figure
 
 
-def draw_donut(axes: matplotlib.axes.Axes, p: metrics.Predictions) -> None:
+def draw_answers(axes: matplotlib.axes.Axes, p: metrics.Predictions) -> None:
   """`donut` into axes that are there."""
-  # On a shorter period, that period fills the circle.
-  turn = 2 * np.pi / p.angles.period_deg
-  _ring(axes, np.ravel(p.decoded_deg) * turn, 1.0, _TALLEST, OWN)
-  _ring(axes, np.ravel(p.angle_deg) * turn, 0.5, _TALLEST_TRUE, plots.GREY)
-  for k in range(8):
-    x, y = -np.sin(k * np.pi / 4), np.cos(k * np.pi / 4)
-    axes.plot([0.97 * x, 0.91 * x], [0.97 * y, 0.91 * y], "k", linewidth=0.5)
-    if k % 2 == 0:
-      # From -period/2 on, as the answers are.
-      words = f"{(k if k < 6 else -2) * p.angles.period_deg / 8:g}°"
-      axes.text(0.29 * x, 0.29 * y, words, ha="center", va="center", size=6.5)
-  reach = 1.03 + _TALLEST
-  axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
-  axes.set(xticks=[], yticks=[])
+  if extent.is_narrow(p.angles):
+    panels.draw_strip(axes, p)
+    axes.set(xlabel="angle (°)")
+  else:
+    panels.draw_donut(axes, p)
 
 
 def by_angle(
@@ -222,18 +192,22 @@ def by_angle(
 ) -> matplotlib.figure.Figure:
   """Mean and median error against the true angle."""
   figure, axes = _small()
-  center, mae, median = angular.by_angle(p)
+  center, mae, median = panels.by_angle(p)
   low = shared[0] if shared[2] else -np.inf
-  axes.plot(center, mae, color=OWN, linewidth=1.2)
+  # Between a few possible angles there is nothing to join.
+  alone = not panels.joined(p.angles)
+  style: Any = {"linestyle": "", "marker": "o"} if alone else {}
+  style |= {"linewidth": 1.2, "markersize": 3}
+  axes.plot(center, mae, color=OWN, **style)
   # On a logarithmic axis a median of zero lies on its lower end.
-  axes.plot(center, np.maximum(median, low), color=OTHER, linewidth=1.2)
-  half = p.angles.period_deg / 2
+  axes.plot(center, np.maximum(median, low), color=OTHER, **style)
+  arc = extent.arc_deg(p.angles)
   _errors_axis(axes, shared)
   axes.set(
     xlabel="true angle (°)",
     ylabel="error (°)",
-    xlim=(-half, half),
-    xticks=np.linspace(-half, half, 5),
+    xlim=panels.with_margin(arc, p.angles.period_deg),
+    xticks=panels.ticks(arc, 4),
   )
   axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
   return figure
@@ -241,21 +215,40 @@ def by_angle(
 
 def reliability(p: metrics.Predictions) -> matplotlib.figure.Figure | None:
   """Share of truths inside the regions against what these claim to hold."""
-  found = {
-    color: np.sort(p.scores[name].ravel())
-    for name, color in (("hpd_rank", OTHER), ("recalibrated_hpd_rank", OWN))
-    if name in p.scores
-  }
-  if not found:
-    return None
   figure, axes = _small()
-  level = np.linspace(0, 1, 101)
-  axes.plot([0, 1], [0, 1], color=plots.GREY, linewidth=0.8)
-  for color, rank in found.items():
-    held = np.searchsorted(rank, level, side="right") / rank.size
-    axes.plot(level, held, color=color, linewidth=1.3)
+  if not panels.draw_reliability(axes, p):
+    return None
   axes.set(xlabel="mass of the region", ylabel="truths inside")
-  axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+  return figure
+
+
+def accuracy(
+  seeds: Sequence[metrics.Predictions], narrowest: float, widest: float
+) -> matplotlib.figure.Figure:
+  """Share of the views within an error, of each seed.
+
+  Args:
+    seeds: of one experiment.
+    narrowest: error at which the logarithmic axis begins, degrees.
+    widest: where it ends.
+  """
+  figure, axes = _small()
+  for p in seeds:
+    error = np.sort(np.ravel(p.error_deg[np.isfinite(p.error_deg)]))
+    share = np.arange(1, error.size + 1) / max(p.error_deg.size, 1)
+    axes.step(error, share, where="post", color=OWN, linewidth=1.2)
+  angles = seeds[0].angles
+  arc = extent.arc_deg(angles)
+  if angles.distribution == "uniform":
+    # Of the middle of the range, which looks at no image.
+    error = np.linspace(0, (arc[1] - arc[0]) / 2, 200)
+    chance = error / error[-1]
+    axes.plot(error, chance, color=panels.GREY, linewidth=0.8, linestyle=":")
+  axes.set_xscale("log")
+  plain_log(axes.xaxis)
+  axes.set(xlabel="error (°)", ylabel="share of views within")
+  axes.set(xlim=(narrowest, widest), ylim=(0, 1), yticks=(0, 0.5, 1))
+  axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
   return figure
 
 

@@ -14,6 +14,7 @@ import html
 import pathlib
 
 from rotjax import errors
+from rotjax.ablation import formats
 
 escape = html.escape
 
@@ -100,10 +101,26 @@ def figure(body: str, caption: str = "") -> str:
 def grid(figures: Mapping[str, str]) -> str:
   """Small pictures under their names, as many in a row as the window takes."""
   cells = [
-    f"<figure><figcaption>{escape(name)}</figcaption>{body}</figure>"
+    f'<figure><figcaption title="{escape(name)}">'
+    f"{escape(formats.shortened(name))}</figcaption>{body}</figure>"
     for name, body in figures.items()
   ]
   return '<div class="grid">' + "\n".join(cells) + "</div>\n"
+
+
+def panels(sections: Iterable[Section]) -> str:
+  """Parts beside each other, each under its own small heading.
+
+  Args:
+    sections: in order; those with an empty body are left out.
+  """
+  cells = [
+    f'<div class="panel" id="{escape(s.anchor)}"><h3>{escape(s.title)}</h3>\n'
+    f"{s.body}</div>"
+    for s in sections
+    if s.body
+  ]
+  return '<div class="panels">' + "\n".join(cells) + "</div>\n"
 
 
 def png(file: pathlib.Path, words: str) -> str:
@@ -138,8 +155,8 @@ def document(
   Returns:
     A complete HTML document that refers to nothing outside itself.
   """
-  style = (_FOLDER / "report.css").read_text()
-  script = (_FOLDER / "report.js").read_text()
+  style = (_FOLDER / "report.css").read_text("utf-8")
+  script = (_FOLDER / "report.js").read_text("utf-8")
   digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
   # Were a name to slip through unescaped, it could still not run or fetch.
   policy = (

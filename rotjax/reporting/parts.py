@@ -6,14 +6,31 @@ import pathlib
 import shlex
 from typing import Any
 
-import matplotlib.figure
-
+from rotjax import panels
 from rotjax.ablation import plots
+from rotjax.drawing import matplotlib
+from rotjax.metrics import extent
 from rotjax.reporting import figures, page, runs
 
 # Galleries are embedded as they are: those of large photographs would make a
 # file that no one can send.
 MAX_GALLERY_BYTES = 5_000_000
+
+
+# What a figure shows, by whether the range of angles is narrow.
+_LIE = {
+  False: "0° is up, angles run counter-clockwise. A bar's area is the share of"
+  " the views: even answers make an even ring, clumps stand out (cut at eight"
+  " times the even share).",
+  True: "On a narrow range: answers above the line, true angles below it;"
+  " answers beyond the axis are in its last bars.",
+}
+_ERR = {
+  False: "Narrow dips or peaks at multiples of 90°, where the warp blurs"
+  " nothing, show a network that reads the interpolation.",
+  True: "An error that rises towards both ends of a narrow range shows a"
+  " network that answers its middle.",
+}
 
 
 def grid(kind: str, found: Mapping[str, matplotlib.figure.Figure]) -> str:
@@ -37,19 +54,25 @@ def behaviour(items: Mapping[str, runs.Runs]) -> list[page.Section]:
   pooled = {name: item.pooled for name, item in items.items()}
   seeds = {n: list(item.predictions.values()) for n, item in items.items()}
   many = len(items) > 1
-  donuts = page.paragraph(
-    "0° is up, angles run counter-clockwise. A bar's area is the share of the"
-    " views: even answers make an even ring, clumps stand out (cut at"
-    " eight times the even share).",
-    "note",
-  ) + page.key({"predicted (outside)": figures.OWN, "true (inside)": "#888888"})
+  narrow = {extent.is_narrow(p.angles) for p in pooled.values()}
+  donuts = page.paragraph(" ".join(_LIE[n] for n in sorted(narrow)), "note")
+  places = ("above", "below") if narrow == {True} else ("outside", "inside")
+  donuts += page.key(
+    {
+      f"predicted ({places[0]})": figures.OWN,
+      f"true ({places[1]})": panels.GREY,
+    }
+  )
   angle = page.paragraph(
-    "Narrow dips or peaks at multiples of 90°, where the warp blurs nothing,"
-    " show a network that reads the interpolation."
-    + " All arms share one axis."
-    * many,
+    " ".join(_ERR[n] for n in sorted(narrow))
+    + " All arms share one axis of errors." * many,
     "note",
   ) + page.key({"mean": figures.OWN, "median": figures.OTHER})
+  within = page.paragraph(
+    "How many views err by at most so much; a line for each seed. Dotted:"
+    " chance, where the angles are uniform.",
+    "note",
+  )
   reliable = page.paragraph(
     "A calibrated density's region of mass q holds q of the truths, on the"
     " diagonal; below it the density is too sure, above it too modest. Heads"
@@ -65,12 +88,13 @@ def behaviour(items: Mapping[str, runs.Runs]) -> list[page.Section]:
   parts = (
     ("donuts", "Where the answers lie", donuts, plots.donuts(pooled)),
     ("angle", "Error by true angle", angle, plots.by_angle(pooled)),
+    ("within", "Accuracy by error", within, plots.accuracy(seeds)),
     ("reliability", "Reliability", reliable, plots.reliability(pooled)),
     ("risk", "Risk and coverage", risk, plots.risk_coverage(seeds)),
   )
   sections = []
-  for anchor, title, words, drawn in parts:
-    body = words + grid(anchor, drawn) if drawn else ""
+  for anchor, title, note, drawn in parts:
+    body = note + grid(anchor, drawn) if drawn else ""
     sections.append(page.Section(anchor, title, body))
   return sections
 

@@ -11,19 +11,7 @@ import numpy as np
 
 from rotjax import config as config_lib
 from rotjax import errors, metrics
-from rotjax import summary as summary_lib
 from rotjax.ablation import results
-
-# What the tables read from a summary.json.
-_NEEDED: dict[str, Any] = {
-  "config_name": str,
-  "leaks": list,
-  "parameters": int,
-  "protocol": dict,
-  "seconds": (int, float),
-  "test": dict,
-  "versions": dict,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,26 +87,6 @@ def _is_record(record: Any) -> bool:
   )
 
 
-def read_summary(folder: pathlib.Path) -> dict[str, Any]:
-  """summary.json of a run.
-
-  Raises:
-    UserError: there is none, or it is not what this version writes.
-  """
-  found = summary_lib.read(folder)
-  for name, kind in _NEEDED.items():
-    value = found.get(name) if isinstance(found, dict) else None
-    whole = isinstance(value, kind)
-    if name == "test" and isinstance(value, dict):
-      whole = {"mae_deg", "chance_mae_deg"} <= value.keys()
-    if not whole:
-      raise errors.UserError(
-        f"{folder / 'summary.json'} is no summary of this version (its"
-        f" {name!r}): delete it and run the same command again"
-      )
-  return found
-
-
 def read(workdir: pathlib.Path) -> Runs:
   """A run folder, or the parent of seed-N/ folders.
 
@@ -139,7 +107,7 @@ def read(workdir: pathlib.Path) -> Runs:
   if len(folders) > 1:
     del flat["seed"]
     flat["num_seeds"] = len(folders)
-  summaries = {seed: read_summary(f) for seed, f in folders.items()}
+  summaries = {seed: results.read_summary(f) for seed, f in folders.items()}
   predictions = {
     seed: results.read_predictions(f, config) for seed, f in folders.items()
   }
@@ -194,6 +162,6 @@ def versions(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
   """Package -> its version, or several where the runs differ."""
   found: dict[str, set[str]] = {}
   for summary in summaries:
-    for package, version in summary["versions"].items():
+    for package, version in summary.get("versions", {}).items():
       found.setdefault(package, set()).add(str(version))
   return {package: ", ".join(sorted(v)) for package, v in found.items()}

@@ -4,8 +4,9 @@ import pathlib
 
 from rotjax import plots
 from rotjax import summary as summary_lib
+from rotjax.ablation import formats, stats
 from rotjax.ablation import plots as sweep_plots
-from rotjax.ablation import stats
+from rotjax.metrics import extent
 from rotjax.reporting import figures, page, parts, runs
 
 
@@ -17,11 +18,11 @@ def build(workdir: pathlib.Path) -> str:
   """
   item = runs.read(workdir)
   with figures.style():
+    behaviour = parts.behaviour({item.name: item})
     sections = [
       page.Section("results", "Results", _results(item)),
       page.Section("curves", "Learning curves", _curves(item)),
-      *parts.behaviour({item.name: item}),
-      page.Section("answers", "Every answer", _answers(item)),
+      page.Section("behaviour", "How it answers", page.panels(behaviour)),
       page.Section("gallery", "Worst and best views", _gallery(item)),
       page.Section("config", "Config", _config(item)),
     ]
@@ -37,52 +38,106 @@ def _seeds(item):
 
 def _lead(item):
   summaries = list(item.summaries.values())
-  p = summaries[0]["protocol"]
-  data, view = p.get("data", ""), p.get("view", "")
-  seconds = sum(s["seconds"] for s in summaries)
-  lead = page.paragraph(
-    f"{_seeds(item)}; {summaries[0]['parameters']:,} parameters;"
-    f" {seconds:.0f} s. {data}; {view}.",
-    "note",
-  )
-  for leak in summaries[0].get("leaks", []):
+  first = summaries[0]
+  p = first.get("protocol", {})
+  seconds = sum(s.get("seconds", 0) for s in summaries)
+  words = [_seeds(item)]
+  if "parameters" in first:
+    words.append(f"{first['parameters']:,} parameters")
+  words.append(f"{seconds:.0f} s. " + p.get("data", ""))
+  words += [p.get("view", ""), summary_lib.angles_in_words(p)]
+  lead = page.paragraph("; ".join(filter(None, words)) + ".", "note")
+  for leak in first.get("leaks", []):
     lead += page.paragraph(f"Leaking view: {leak}.", "warn")
   hint = summary_lib.chance_hint(_mean(item)["test"])
   return lead + (page.paragraph(" ".join(hint.split()), "warn") if hint else "")
 
 
 def _mean(item):
-  return summary_lib.combine(item.summaries)
+  """The summary over the seeds, with the intervals that the tables have."""
+  found = summary_lib.combine(item.summaries)
+  if "test_interval" not in found:
+    estimates = {}
+    for name in summary_lib.with_interval(item.pooled.angles):
+      sample = stats.sample(name, item.predictions)
+      if sample is not None:
+        estimates[name] = sample.estimate()
+    found["test_interval"] = {
+      name: ends for name, e in estimates.items() if (ends := formats.ends(e))
+    }
+  return found
 
 
 def _results(item):
-  estimate = stats.sample("mae_deg", item.predictions)
-  words = "±: standard deviation over seeds. " * (len(item.summaries) > 1)
-  if estimate is not None:
-    e = estimate.estimate()
-    over = "images" if e.num_seeds == 1 else "seeds and images crossed"
+  found = _mean(item)
+  several = len(item.summaries) > 1
+  words = "±: standard deviation over seeds. " * several
+  ends = found["test_interval"].get("mae_deg")
+  if ends is not None:
+    over = "seeds and images crossed" if several else "images"
     words = (
-      f"Mean absolute error {e.mean:.2f}°, 95 % interval [{e.low:.2f},"
-      f" {e.high:.2f}] over {over}. " + words
+      f"Mean absolute error {found['test']['mae_deg']:.2f}°, 95 % interval"
+      f" [{ends[0]:.2f}, {ends[1]:.2f}] over {over}. " + words
     )
-  head, *rows = summary_lib.rows(_mean(item))
-  body = page.paragraph(words) + page.table(head, rows)
-  body += page.details("every metric", parts.metrics_table(item.summaries))
-  classes = next(iter(item.summaries.values())).get("by_class")
-  if classes:
-    body += page.details("by class", _classes(classes))
-  return body
+  head, *rows = summary_lib.rows(found)
+  first = next(iter(item.summaries.values()))
+  beside = [
+    page.Section("test", "On the test set", page.table(head, rows)),
+    page.Section("answers", "Every answer", _answers(item)),
+    page.Section("seeds", "The seeds", _seed_intervals(item)),
+    page.Section("confusion", "Confusion", _confusion(first)),
+    page.Section("classes", "By class", _classes(first.get("by_class", {}))),
+  ]
+  body = page.paragraph(words) + page.panels(beside)
+  return body + page.details(
+    "every metric", parts.metrics_table(item.summaries)
+  )
+
+
+def _seed_intervals(item):
+  if len(item.summaries) == 1:
+    return ""
+  estimates, values = {}, {}
+  for seed, p in item.predictions.items():
+    sample = stats.sample("mae_deg", {seed: p})
+    if sample is not None:
+      estimates[f"seed {seed}"] = sample.estimate()
+      values[f"seed {seed}"] = []
+  chance = item.values("chance_mae_deg")
+  figure = sweep_plots.intervals(
+    estimates, values, {}, chance[0] if chance else None
+  )
+  words = "mean absolute error and 95 % interval of each seed"
+  note = "The error of each seed, and its 95 % interval over images."
+  text = figures.svg(figure, "seed-intervals", words)
+  return page.paragraph(note, "note") + page.scroll(page.figure(text))
+
+
+def _confusion(summary):
+  found = summary.get("confusion")
+  if not found:
+    return ""
+  angles = [f"{a:g}°" for a in found["angles_deg"]]
+  rows = [
+    (angle, *(f"{n:,}" for n in counts))
+    for angle, counts in zip(angles, found["counts"])
+  ]
+  note = page.paragraph(
+    "Views by true angle (rows) and nearest answer.", "note"
+  )
+  return note + page.table(("true", *angles), rows)
 
 
 def _classes(classes):
-  head = ("class", "images", "MAE (°)", "median (°)", "within 5°")
+  if not classes:
+    return ""
+  head = ("class", "images", "MAE (°)", "median (°)", "90th percentile (°)")
+  keys = ("mae_deg", "median_deg", "p90_deg")
   rows = [
     (
       name,
-      f"{c['num_images']:,}",
-      f"{c['mae_deg']:.2f}",
-      f"{c['median_deg']:.2f}",
-      f"{c['acc_at_5']:.1%}",
+      f"{c.get('num_images', 0):,}",
+      *(f"{c[k]:.2f}" if k in c else "" for k in keys),
     )
     for name, c in classes.items()
   ]
@@ -103,15 +158,16 @@ def _curves(item):
   for seed, records in item.records.items():
     words = f"loss and error, seed {seed}"
     text = figures.svg(plots.curves(records), f"curves-seed-{seed}", words)
-    figure = page.figure(text)
+    figure = page.scroll(page.figure(text))
     one = len(item.records) == 1
     body += figure if one else page.details(f"seed {seed}", figure)
   return body
 
 
 def _answers(item):
-  words = "The predicted angle over the true one; lines beside the diagonal are"
-  words += " quarter or half turns off."
+  words = "The predicted angle over the true one."
+  if not extent.is_narrow(item.pooled.angles):
+    words += " Lines beside the diagonal are quarter or half turns off."
   figure = plots.predicted_against_true(item.pooled)
   text = figures.svg(figure, "answers", "predicted against true angle")
   return page.paragraph(words, "note") + page.figure(text)

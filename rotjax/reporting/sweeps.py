@@ -39,7 +39,7 @@ def build(workdir: pathlib.Path) -> str:
 def _read(workdir, arm, plan) -> runs.Runs:
   folders = manifest.finished(workdir, arm)
   for folder in folders.values():
-    runs.read_summary(folder)
+    results.read_summary(folder)
   result = results.read_arm(workdir, arm)
   config = config_lib.flatten(arm.config)
   if plan.tuning:
@@ -90,25 +90,23 @@ def _chance(items):
 
 
 def _intervals(table, items, status):
-  estimates = {
-    row.name: row.cells["mae_deg"].estimate
-    for row in table.rows
-    if row.name in items
-  }
+  if not items:
+    return ""
+  estimates = {n: e for n, e in table.maes.items() if n in items}
   without = {n: words for n, words in status.items() if n not in items}
   values = {name: item.values("mae_deg") for name, item in items.items()}
-  chance = _chance(items) if items else None
+  chance = _chance(items)
   figure = plots.intervals(estimates, values, without, chance)
   words = "Mean absolute error and 95 % interval of each arm, best first."
   text = figures.svg(figure, "intervals", words)
   many = any(len(v) > 1 for v in values.values())
   note = words + " Small rings: the seeds." * many
-  return page.paragraph(note, "note") + page.figure(text)
+  return page.paragraph(note, "note") + page.scroll(page.figure(text))
 
 
 def _curves(items):
   records = {name: item.records for name, item in items.items()}
-  drawn = plots.learning_curves(records, _chance(items) if items else None)
+  drawn = plots.learning_curves(records, _chance(items))
   if not drawn:
     return ""
   words = (

@@ -158,3 +158,24 @@ def test_every_shipped_experiment_names_valid_arms(file):
     plan = sweep.load(f"{file}{variant}")
     assert len(plan.arms) >= 2 and "?" in plan.question.splitlines()[0]
     assert f"python -m rotjax.ablate --sweep {file}" in plan.question
+
+
+def test_a_variant_does_not_repeat_what_the_full_run_gives(tmp_path):
+  file = tmp_path / "asks.py"
+  file.write_text(
+    '"""Which of two?\n\nExpected: a wins by 3 degrees.\n"""\n'
+    "from rotjax import config\n"
+    "def get_config(variant=''):\n"
+    "  return config.make(variant, {})\n"
+    "def sweep():\n"
+    "  yield 'a', {}\n"
+  )
+  assert "wins by 3" in sweep.load(str(file)).question
+  for spec, overrides, words in (
+    (f"{file}:smoke", {}, f"--sweep {file}:smoke\n"),
+    (f"{file}:smoke,deskew", {}, ":smoke,deskew\n"),
+    (str(file), {"batch_size": "8"}, "--config.batch_size=8"),
+  ):
+    question = sweep.load(spec, overrides).question
+    assert question.startswith("Which of two?\n")
+    assert words in question and "3 degrees" not in question

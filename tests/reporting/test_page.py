@@ -26,11 +26,11 @@ def test_a_sweep_is_one_file_with_every_arm(reported_sweep):
     v for tag, k, v in found.attributes if (tag, k) == ("section", "id")
   ]
   assert sections == [
-    *("table", "arms", "curves", "donuts", "angle"),
+    *("table", "arms", "curves", "donuts", "angle", "within"),
     *("reliability", "risk", "gallery", "configs"),
   ]
-  # Four kinds of small figures and the curves for two arms, and one for all.
-  assert text.count("<svg") == 11
+  # Five kinds of small figures and the curves for two arms, and one for all.
+  assert text.count("<svg") == 13
   assert text.count("data:image/png") == 2
   assert "2 of 4 arms are not done: missing (missing); failed (failed" in text
   words = "".join(found.text)
@@ -103,10 +103,10 @@ def test_a_run_is_one_file(reported_run):
   assert "seed 0; 1,234 parameters; 12 s. made up" in words
   assert "95 % interval" in words and "over images" in words
   table = found.tables[""]
-  assert ["test", "this run", "chance"] in table
+  assert ["test", "this run", "95% of images", "chance"] in table
   config = dict(found.tables["config"][1:])
   assert config["head.name"] == "vonmises" and config["data.classes"] == "(3,)"
-  assert text.count("<svg") == 6 and "every answer" in text.lower()
+  assert text.count("<svg") == 7 and "every answer" in text.lower()
 
 
 def test_the_parent_of_seeds_and_the_folder_of_an_arm(tmp_path, reported_sweep):
