@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 from rotjax import config as config_lib
-from rotjax import errors, evaluate, launch, run_folder, stopping, validation
+from rotjax import errors, evaluate, launch, stopping, validation
 from rotjax.data import batches, mnist_5k, read, records
 
 TINY = {
@@ -62,6 +62,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(finished):
     "calibration.json",
     "checkpoints",
     "config.json",
+    "identity.json",
     "metrics.jsonl",
     "plots",
     "predictions.npz",
@@ -98,14 +99,6 @@ def test_predictions_and_summary_agree(finished):
     (error.mean(1),), np.mean, method="percentile", rng=0
   ).confidence_interval
   assert (low, high) == pytest.approx(tuple(wanted), rel=0.03)
-
-
-def test_a_folder_is_one_process_s_at_a_time(tmp_path):
-  one = run_folder.RunFolder(tmp_path, 0, 1)
-  with pytest.raises(errors.UserError, match="another process is at work in"):
-    run_folder.RunFolder(tmp_path, 0, 1)
-  one.close()
-  run_folder.RunFolder(tmp_path, 0, 1).close()
 
 
 def test_a_signal_between_two_runs_of_one_command_stops_the_next():
@@ -269,7 +262,9 @@ def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
     folder = tmp_path / mode
     assert launch.train(_config(seeds_together=mode, **options), folder) == 0
     assert {p.name for p in folder.iterdir()} == {
+      ".lock",
       "config.json",
+      "identity.json",
       "seed-0",
       "seed-1",
       "summary.json",
