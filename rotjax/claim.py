@@ -1,4 +1,4 @@
-"""Whose folder is this? The lock, the identity, what overwriting deletes.
+"""Whose folder is this? Its lock, its identity, what overwriting deletes.
 
 What writes must first hold the lock and know what it will destroy. A command
 claims its folders before it reads anything in them; it writes and deletes
@@ -7,8 +7,6 @@ nothing until `begin`, when all that can be wrong with its input is checked.
 
 from collections.abc import Iterator, Mapping
 import contextlib
-import fcntl
-import os
 import pathlib
 import re
 import shutil
@@ -17,10 +15,9 @@ from typing import Any
 import jax
 
 from rotjax import config as config_lib
-from rotjax import config_files, errors, processes, run_folder
+from rotjax import config_files, errors, locking, processes, run_folder
 from rotjax.data import content
 
-LOCK = ".lock"
 # What decides a run's numbers besides its config.
 IDENTITY = "identity.json"
 _CONFIG = "config.json"
@@ -62,116 +59,6 @@ _SWITCHES = {
   "jax_threefry_partitionable": True,
   "jax_enable_x64": False,
 }
-
-
-class HeldError(errors.UserError):
-  """Another process is at work in the folder."""
-
-
-class Lock:
-  """Keeps other processes out of a folder, which is made if need be.
-
-  The system lets go of it with the process, however that ends.
-  """
-
-  def __init__(self, folder: pathlib.Path, shared: bool = False):
-    """Takes the lock.
-
-    Args:
-      folder: to be locked.
-      shared: others may hold it at the same time, shared too.
-
-    Raises:
-      UserError: another process holds it (HeldError), or the folder cannot be
-        made, written or locked.
-    """
-    check_path(folder)
-    # os.path, because pathlib raises where a parent may not be looked into.
-    if os.path.exists(folder) and not folder.is_dir():
-      raise errors.UserError(f"workdir {folder} is a file, not a folder")
-    self.folder = folder
-    self._made: list[pathlib.Path] = []
-    self._new = False
-    try:
-      places = (folder, *folder.parents)
-      self._made = [place for place in places if not os.path.exists(place)]
-      self._handle = self._take(shared)
-    except BlockingIOError:
-      raise HeldError(
-        f"another process is at work in {folder}: wait for it, or choose"
-        " another --workdir"
-      ) from None
-    except OSError as error:
-      self._undo()
-      raise errors.UserError(
-        f"workdir {folder} cannot be made, written or locked"
-        f" ({error.strerror or error}): choose another --workdir"
-      ) from None
-
-  def _take(self, shared: bool) -> int:
-    file = self.folder / LOCK
-    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    while True:
-      self.folder.mkdir(parents=True, exist_ok=True)
-      self._new = not file.exists()
-      try:
-        handle = os.open(file, flags, 0o666)
-      except FileNotFoundError:  # whoever had made the folder removed it
-        continue
-      try:
-        fcntl.flock(handle, how | fcntl.LOCK_NB)
-        # Whoever held it before may have removed the file meanwhile.
-        if file.exists() and os.path.samestat(os.fstat(handle), file.stat()):
-          return handle
-      except BaseException:
-        os.close(handle)
-        raise
-      os.close(handle)
-
-  def __enter__(self) -> "Lock":
-    return self
-
-  def __exit__(self, *_: Any) -> None:
-    self.release()
-
-  def share(self) -> None:
-    """Lets others in that share it too; no longer exclusive."""
-    fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-
-  def release(self, undo: bool = False) -> None:
-    """Lets go.
-
-    Args:
-      undo: removes what taking the lock had to make, as far as it is empty.
-    """
-    if undo:
-      self._undo()
-    os.close(self._handle)
-
-  def _undo(self):
-    if self._new:
-      with contextlib.suppress(OSError):
-        (self.folder / LOCK).unlink()
-    for folder in self._made:
-      try:
-        folder.rmdir()
-      except OSError:  # not empty, or never made
-        return
-
-
-def check_path(folder: pathlib.Path) -> None:
-  """Raises UserError for a path in which checkpoints could not be read again.
-
-  A dependency takes it for a pattern of names, or for an address.
-  """
-  shown = os.fsencode(folder).decode(errors="replace")
-  bad = sorted(set(shown) & set("[]*?\\\ufffd"))
-  if bad or "\0" in shown:
-    raise errors.UserError(
-      f"workdir {shown} cannot hold checkpoints because of"
-      f" {' '.join(bad) or 'NUL'} in its path: choose another --workdir"
-    )
 
 
 def check_same(config: Any, folder: pathlib.Path, ignored: Any = ()) -> None:
@@ -222,8 +109,11 @@ def identity(dataset: Any) -> dict[str, Any]:
   Raises:
     UserError: the data cannot be had.
   """
-  switches = {k: getattr(jax.config, k, v) for k, v in _SWITCHES.items()}
-  return {"data": content.of(dataset), **switches}
+  return {"data": content.of(dataset), **_switches()}
+
+
+def _switches() -> dict[str, Any]:
+  return {k: getattr(jax.config, k, v) for k, v in _SWITCHES.items()}
 
 
 def identity_of(folder: pathlib.Path) -> dict[str, Any]:
@@ -234,6 +124,17 @@ def identity_of(folder: pathlib.Path) -> dict[str, Any]:
   """
   file = folder / IDENTITY
   return {**_SWITCHES, **(run_folder.read_json(file) if file.exists() else {})}
+
+
+def _check_identity(folder: pathlib.Path, here: dict[str, Any]) -> None:
+  there = identity_of(folder)
+  for key, value in here.items():
+    if there.get(key, value) != value:
+      raise errors.UserError(
+        f"workdir {folder} was begun with other data or settings ({key} was"
+        f" {there[key]} and is {value}): restore them, choose another"
+        " --workdir, or --overwrite it"
+      )
 
 
 class Claim:
@@ -252,7 +153,7 @@ class Claim:
       overwrite: start again where there is a run already.
     """
     self._configs, self._overwrite = dict(configs), overwrite
-    self._locks: dict[pathlib.Path, Lock] = {}
+    self._locks: dict[pathlib.Path, locking.Lock] = {}
     self._continued: set[pathlib.Path] = set()
     self._has_begun = False
 
@@ -272,14 +173,14 @@ class Claim:
 
   def _enter(self) -> None:
     for folder, config in self._configs.items():
-      self._locks[folder] = Lock(folder)
+      self._locks[folder] = locking.Lock(folder)
       with _in_one_line(folder):
         self._check(folder, config)
     for folder in self._configs.keys() - self._continued:
       with _in_one_line(folder):
         for below in _tree(folder):
           if below not in self._locks:
-            self._locks[below] = Lock(below)
+            self._locks[below] = locking.Lock(below)
         _check_links(folder)
 
   def _check(self, folder: pathlib.Path, config: Any) -> None:
@@ -294,6 +195,7 @@ class Claim:
     # Without checkpoints a run never began: what it was to be is replaced.
     if _has_results(folder) and not self._overwrite:
       check_same(config, folder)
+      _check_identity(folder, _switches())
       self._continued.add(folder)
 
   def __exit__(self, *_: Any) -> None:
@@ -323,14 +225,7 @@ class Claim:
 
   def _begin(self, here: dict[str, Any]) -> None:
     for folder in self._continued:
-      there = identity_of(folder)
-      for key, value in here.items():
-        if there.get(key, value) != value:
-          raise errors.UserError(
-            f"workdir {folder} was begun with other data or settings ({key} was"
-            f" {there[key]} and is {value}): restore them, choose another"
-            " --workdir, or --overwrite it"
-          )
+      _check_identity(folder, here)
     for folder in self._configs.keys() - self._continued:
       with _in_one_line(folder):
         self._delete(folder)
@@ -349,7 +244,7 @@ class Claim:
       if below in self._configs:
         continue
       self._delete(below)
-      for name in (_CONFIG, IDENTITY, LOCK):
+      for name in (_CONFIG, IDENTITY, locking.FILE):
         (below / name).unlink(missing_ok=True)
       _remove_empty(below)
 
@@ -418,7 +313,7 @@ def _is_run(folder: pathlib.Path) -> bool:
 def _is_empty(folder: pathlib.Path) -> bool:
   """Whether there is nothing but what a start that was killed leaves."""
   return all(
-    path.name in (LOCK, f"{_CONFIG}.new", f"{IDENTITY}.new")
+    path.name in (locking.FILE, f"{_CONFIG}.new", f"{IDENTITY}.new")
     or (
       _RUNS_BELOW.fullmatch(path.name)
       and path.is_dir()

@@ -11,7 +11,7 @@ import signal
 import jax
 import pytest
 
-from rotjax import claim, errors, launch
+from rotjax import claim, errors, launch, locking
 from tests import run_folders
 
 
@@ -43,7 +43,7 @@ def _files(folder):
   return {
     str(p.relative_to(folder)): p.read_bytes()
     for p in folder.rglob("*")
-    if p.is_file() and p.name != claim.LOCK
+    if p.is_file() and p.name != locking.FILE
   }
 
 
@@ -81,7 +81,7 @@ def test_a_start_that_was_killed_is_no_obstacle(tmp_path, left):
 
 
 def _hold(folder, ready):
-  with claim.Lock(folder):
+  with locking.Lock(folder):
     ready.set()
     signal.pause()
 
@@ -92,11 +92,11 @@ def test_the_lock_goes_with_the_process(tmp_path):
   process = context.Process(target=_hold, args=(tmp_path, ready))
   process.start()
   assert ready.wait(60)
-  with pytest.raises(claim.HeldError, match="another process is at work"):
-    claim.Lock(tmp_path)
+  with pytest.raises(locking.HeldError, match="another process is at work"):
+    locking.Lock(tmp_path)
   process.kill()
   process.join()
-  claim.Lock(tmp_path).release()
+  locking.Lock(tmp_path).release()
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -108,7 +108,7 @@ def test_a_running_run_keeps_its_config_and_checkpoints(tmp_path, overwrite):
       if saved:
         _checkpoint(tmp_path)
       before = _files(tmp_path)
-      with pytest.raises(claim.HeldError):
+      with pytest.raises(locking.HeldError):
         _begin({tmp_path: other}, overwrite=overwrite)
       assert _files(tmp_path) == before
 
@@ -119,7 +119,7 @@ def test_a_seed_that_runs_keeps_its_parent_from_being_overwritten(tmp_path):
   _begin({tmp_path: config, **seeds})
   _checkpoint(tmp_path / "seed-0")
   before = _files(tmp_path)
-  with claim.Lock(tmp_path / "seed-1"), pytest.raises(claim.HeldError):
+  with locking.Lock(tmp_path / "seed-1"), pytest.raises(locking.HeldError):
     _begin({tmp_path: run_folders.config()}, overwrite=True)
   assert _files(tmp_path) == before
 
@@ -252,7 +252,7 @@ def test_a_file_system_without_locks_is_one_line(tmp_path, monkeypatch, code):
 
   monkeypatch.setattr(fcntl, "flock", flock)
   with pytest.raises(errors.UserError, match=os.strerror(code)):
-    claim.Lock(tmp_path / "run")
+    locking.Lock(tmp_path / "run")
   assert list(tmp_path.iterdir()) == []
 
 
@@ -263,14 +263,14 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path, monkeypatch):
   def flock(handle, how):
     calls.append(how)
     if len(calls) == 1:
-      (tmp_path / claim.LOCK).unlink()
+      (tmp_path / locking.FILE).unlink()
     real(handle, how)
 
   monkeypatch.setattr(fcntl, "flock", flock)
-  lock = claim.Lock(tmp_path)
+  lock = locking.Lock(tmp_path)
   assert len(calls) == 2
-  with pytest.raises(claim.HeldError):
-    claim.Lock(tmp_path)
+  with pytest.raises(locking.HeldError):
+    locking.Lock(tmp_path)
   lock.release()
 
 
@@ -324,7 +324,7 @@ def test_a_finished_run_is_shown_without_a_lock_or_a_write(
   run_folders.write_run(tmp_path / "one", one, run_folders.predictions())
   run_folders.write_seeds(tmp_path / "two", two)
   before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-  monkeypatch.setattr(claim, "Lock", _refuse)
+  monkeypatch.setattr(locking, "Lock", _refuse)
   for name, config in (("one", one), ("two", two)):
     assert launch.train(config, tmp_path / name) == 0
     shown = capsys.readouterr().out

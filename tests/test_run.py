@@ -314,7 +314,7 @@ def _no_memory(*_, **__):
     ({"num_train_images": 10**6}, "num_train_images"),
     ({"batch_size": 15}, "batch_size = 15 is not a multiple"),
     ({"head.name": "bins", "head.num_bins": 1}, "num_bins"),
-    ({"out": "of memory"}, ""),
+    ({"out": "of memory"}, "^$"),
   ],
 )
 def test_a_failed_start_leaves_nothing(

@@ -7,7 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
-from rotjax import checkpoint, config_files, errors, launch, main, trained
+from rotjax import (
+  checkpoint,
+  config_files,
+  errors,
+  evaluate,
+  launch,
+  main,
+  trained,
+)
 from rotjax import config as config_lib
 from tests import training
 
@@ -70,22 +78,31 @@ def _found(folder):
   return summary, json.loads((folder / "calibration.json").read_text())
 
 
-def test_other_terms_are_scored_beside_the_run(finished, capsys):
+def test_other_terms_are_scored_beside_the_run(finished, capsys, monkeypatch):
   before, others = _snapshot(finished), set(finished.glob("eval-*"))
-  own, calibration = _found(finished)
+  own, _ = _found(finished)
+  real, fitted = evaluate.Evaluator.calibrate, []
+
+  def calibrate(self, *args, **kwargs):
+    fitted.append(real(self, *args, **kwargs))
+    return fitted[-1]
+
+  monkeypatch.setattr(evaluate.Evaluator, "calibrate", calibrate)
   tta = ["--workdir", finished, "--config.eval.tta=rot90"]
   assert _main(*tta) == 0
   (folder,) = set(finished.glob("eval-*")) - others
   assert str(folder) in capsys.readouterr().out
-  summary, own_there = _found(folder)
+  summary, calibration = _found(folder)
   assert summary["protocol"]["tta"] == "rot90"
   assert summary["test"]["mae_deg"] != own["test"]["mae_deg"]
   # Averaged predictions are another density, and calibrated as such.
-  assert own_there["value"] != calibration["value"]
+  assert [f.to_dict() for f in fitted] == [calibration]
   # Asked again it is the same place; a second interpolator is another one, and
   # leaves the predictions and their calibration as they were.
   assert _main(*tta) == 0
+  fitted.clear()
   assert _main("--workdir", finished, "--config.eval.warp=cubic") == 0
+  assert not fitted
   (other,) = set(finished.glob("eval-*")) - others - {folder}
   summary = json.loads((other / "summary.json").read_text())
   assert summary["test"] == pytest.approx(own["test"], nan_ok=True)

@@ -13,9 +13,9 @@ import traceback
 
 import jax
 
-from rotjax import claim, run_folder, stopping
 from rotjax import config as config_lib
 from rotjax import launch as launch_lib
+from rotjax import locking, run_folder, stopping
 from rotjax.ablation import manifest, sweep, tuning
 
 
@@ -37,9 +37,9 @@ def run_arm(
     stopping.Stopped: a signal came; the arm can be resumed.
   """
   try:
-    with claim.Lock(manifest.folder(workdir, arm)):
+    with locking.Lock(manifest.folder(workdir, arm)):
       return _run_held_arm(plan, arm, workdir)
-  except claim.HeldError as error:
+  except locking.HeldError as error:
     return str(error)
 
 
@@ -61,7 +61,7 @@ def _run_held_arm(plan, arm, workdir):
     }
     if together is not None:
       run_folder.write_json(folder / "arm.json", record)
-  except (stopping.Stopped, claim.HeldError):
+  except (stopping.Stopped, locking.HeldError):
     raise
   except Exception as error:  # the sweep goes on, whatever it was
     first = (str(error).splitlines() or [""])[0]
@@ -180,9 +180,9 @@ def _process_error(workdir, arm, returncode) -> str | None:
     folder = manifest.folder(workdir, arm)
     error = f"its process ended with status {returncode}, see {folder}/log.txt"
     try:
-      with claim.Lock(folder):
+      with locking.Lock(folder):
         run_folder.write_json(folder / "failed.json", {"error": error})
-    except claim.HeldError as held:
+    except locking.HeldError as held:
       return str(held)
   return error
 

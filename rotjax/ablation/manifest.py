@@ -15,8 +15,8 @@ import re
 from typing import Any
 
 import rotjax
-from rotjax import claim, errors, run_folder
 from rotjax import config as config_lib
+from rotjax import errors, locking, run_folder
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
 
@@ -90,7 +90,7 @@ def hold(workdir: pathlib.Path, sweep: sweep_lib.Sweep) -> Iterator[None]:
     UserError: see `write`.
   """
   content = _content(sweep)
-  lock = claim.Lock(workdir, shared=_holds(workdir, content))
+  lock = locking.Lock(workdir, shared=_holds(workdir, content))
   begun = False
   try:
     if not _holds(workdir, content):
@@ -111,7 +111,7 @@ def opened(workdir: pathlib.Path) -> Iterator[sweep_lib.Sweep]:
     UserError: none, or one that cannot be read.
   """
   read(workdir)
-  with claim.Lock(workdir, shared=True):
+  with locking.Lock(workdir, shared=True):
     yield read(workdir)
 
 
@@ -130,7 +130,7 @@ def _check(workdir, sweep) -> None:
       )
     return
   # A start that was killed leaves these two.
-  if {p.name for p in workdir.iterdir()} - {claim.LOCK, f"{FILE}.new"}:
+  if {p.name for p in workdir.iterdir()} - {locking.FILE, f"{FILE}.new"}:
     raise errors.UserError(
       f"workdir {workdir} holds files but no sweep (no {FILE}): choose another"
       " --workdir"

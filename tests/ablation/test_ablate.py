@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from rotjax import ablate, claim, errors, stopping
+from rotjax import ablate, errors, locking, stopping
 from rotjax.ablation import launch, manifest, sweep
 
 EXPERIMENT = '''"""Which arm?"""
@@ -197,7 +197,7 @@ def test_a_refused_second_process_leaves_no_failure(tmp_path):
   plan = manifest.read(workdir)
   good = plan.arms[0]
   folder = manifest.folder(workdir, good)
-  with claim.Lock(folder):
+  with locking.Lock(folder):
     before = sorted(folder.iterdir())
     error = launch.run_arm(plan, good, workdir)
     assert error.startswith(f"another process is at work in {folder}")
@@ -227,7 +227,7 @@ def test_arms_named_by_lists_have_folders_that_checkpoints_can_use(tmp_path):
   name = r"[8, 8]\*?" + "é" * 200
   arm = sweep.Arm(name, None, "12345678")
   folder = manifest.folder(tmp_path, arm)
-  claim.check_path(folder)
+  locking.check_path(folder)
   folder.mkdir()
   assert folder.name.startswith("_8, 8_") and folder.name.endswith("é-12345678")
 
