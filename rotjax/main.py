@@ -15,6 +15,7 @@ def main(argv: Sequence[str]) -> int:
     " the best checkpoint of a run. The same command again resumes the run,"
     " or shows its table when it is finished. Any config field can be set"
     " with --config.field=value.",
+    "  python -m rotjax.main --config configs/vonmises.py\n"
     "  python -m rotjax.main --config configs/vonmises.py:mnist"
     " --config.head.name=bins --config.head.num_bins=72\n"
     "  python -m rotjax.main --mode eval --workdir runs/vonmises"

@@ -3,10 +3,10 @@
 import errno
 import fcntl
 import json
-import multiprocessing
 import os
 import pathlib
-import signal
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -80,22 +80,22 @@ def test_a_start_that_was_killed_is_no_obstacle(tmp_path, left):
   assert not seed.exists()
 
 
-def _hold(folder, ready):
-  with locking.Lock(folder):
-    ready.set()
-    signal.pause()
+_HOLD = """
+import pathlib, signal, sys
+from rotjax import locking
+locking.Lock(pathlib.Path(sys.argv[1]))
+print("held", flush=True)
+signal.pause()
+"""
 
 
 def test_the_lock_goes_with_the_process(tmp_path):
-  context = multiprocessing.get_context("fork")
-  ready = context.Event()
-  process = context.Process(target=_hold, args=(tmp_path, ready))
-  process.start()
-  assert ready.wait(60)
-  with pytest.raises(locking.HeldError, match="another process is at work"):
-    locking.Lock(tmp_path)
-  process.kill()
-  process.join()
+  command = [sys.executable, "-c", _HOLD, str(tmp_path)]
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(locking.HeldError, match="another process is at work"):
+      locking.Lock(tmp_path)
+    process.kill()
   locking.Lock(tmp_path).release()
 
 
