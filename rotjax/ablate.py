@@ -32,16 +32,17 @@ def main(argv: Sequence[str]) -> int:
 
   plan = sweep.load(args.sweep, overrides)
   workdir = pathlib.Path(args.workdir or f"runs/{plan.name}").absolute()
-  if not args.dry_run:
-    manifest.write(workdir, plan)
   if args.launcher != "local":
+    if not args.dry_run:
+      manifest.write(workdir, plan)
     _hand_over(plan, workdir, args)
     return 0
   if args.dry_run:
     for arm in plan.arms:
       print(f"{manifest.status(workdir, arm):<14} {arm.name}")
     return 0
-  return _run_here(plan, workdir, args)
+  with manifest.hold(workdir, plan):
+    return _run_here(plan, workdir, args)
 
 
 def _parser():
@@ -134,13 +135,12 @@ def _run_one(args) -> int:
   if not args.workdir:
     raise errors.UserError("--arm needs the sweep's --workdir")
   workdir = pathlib.Path(args.workdir).absolute()
-  plan = manifest.read(workdir)
-  arms = {arm.name: arm for arm in plan.arms}
-  if args.arm not in arms:
-    raise errors.unknown("arm", args.arm, arms)
   try:
     # Open between two seeds and trials too: a signal must not kill it there.
-    with stopping.on_signals():
+    with manifest.opened(workdir) as plan, stopping.on_signals():
+      arms = {arm.name: arm for arm in plan.arms}
+      if args.arm not in arms:
+        raise errors.unknown("arm", args.arm, arms)
       error = launch.run_arm(plan, arms[args.arm], workdir)
   except stopping.Stopped as stopped:
     print(f"rotjax: stopped by {stopped}", file=sys.stderr)

@@ -8,6 +8,7 @@ orbax restores a flipped byte without a word.
 from collections.abc import Callable
 import dataclasses
 import hashlib
+import itertools
 import logging
 import pathlib
 import sys
@@ -26,8 +27,16 @@ _log = logging.getLogger("rotjax")
 logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
+# Where `save` moves what it must not delete.
+SET_ASIDE = "set_aside"
+
+
 class DamagedError(Exception):
   """A checkpoint that cannot be read, or not as it was written."""
+
+
+class OtherModelError(errors.UserError):
+  """A checkpoint with other arrays than those of this config."""
 
 
 class _NoLateReports:
@@ -102,12 +111,17 @@ class Restored:
 class Checkpoints:
   """The checkpoints of one run; `close` it, or the last save may be lost.
 
-  With `read_only` nothing in the folder is created, changed or deleted.
+  Reading changes nothing. With `read_only` nothing is created either.
   """
 
   def __init__(self, folder: pathlib.Path, keep: int, read_only: bool = False):
+    if "\\" in str(folder.absolute()):
+      raise errors.UserError(
+        f"the checkpoints in {folder} cannot be read: rename the folder with a"
+        " backslash in its path"
+      )
     _ignore_late_reports()
-    self._read_only = read_only
+    self._folder = folder
     self._managers = {
       which: _manager(folder / which, number, read_only)
       for which, number in (("latest", keep), ("best", 1))
@@ -137,6 +151,9 @@ class Checkpoints:
   def save(self, which: str, state: Any, meta: dict[str, Any]) -> None:
     """Saves a state under its own step, in the background.
 
+    What lies there under this step or a later one and is not this very state,
+    intact, is of a life that the run has gone back from: it is moved aside.
+
     Args:
       which: "latest" or "best".
       state: a pytree with an integer leaf `step`.
@@ -145,15 +162,19 @@ class Checkpoints:
     Raises:
       UserError: this save or the one before failed.
     """
-    if int(state.step) in self._managers[which].all_steps():
-      # A killed run has come here before, by the same numbers.
-      return
     # A copy: the next step donates the buffers that a view would show.
     state = jax.tree.map(lambda x: np.array(x, copy=True), state)
     meta = {**meta, "digest": digest(state)}
+    step = int(state.step)
+    for other in self.steps(which):
+      # A killed run has come here before, by the same numbers.
+      if other == step and self._holds(which, state, meta["digest"]):
+        return
+      if other >= step:
+        self._set_aside(which, other)
     try:
       self._managers[which].save(
-        int(state.step),
+        step,
         args=ocp.args.Composite(
           state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
         ),
@@ -163,6 +184,31 @@ class Checkpoints:
     except Exception as error:
       raise _save_error(error) from error
 
+  def _holds(self, which: str, state: Any, wanted: str) -> bool:
+    """Whether the state is saved already, and intact."""
+    self.wait()
+    try:
+      found = self._restore_step(which, int(state.step), state)
+    except (DamagedError, OtherModelError):
+      return False
+    return found.meta["digest"] == wanted
+
+  def _set_aside(self, which: str, step: int) -> None:
+    self.wait()
+    place = self._folder / SET_ASIDE
+    numbers = itertools.count(1)
+    names = (f"{which}-{step}-{number}" for number in numbers)
+    target = next(t for t in (place / n for n in names) if not t.exists())
+    try:
+      place.mkdir(exist_ok=True)
+      (self._folder / which / str(step)).rename(target)
+    except OSError as error:
+      raise _save_error(error) from error
+    self._managers[which].reload()
+    _log.warning(
+      "the old %s checkpoint of step %d is now %s", which, step, target
+    )
+
   def steps(self, which: str) -> list[int]:
     """The steps that are there, newest first."""
     if which not in self._managers:
@@ -170,31 +216,32 @@ class Checkpoints:
     return sorted(self._managers[which].all_steps(), reverse=True)
 
   def _restore_step(self, which: str, step: int, target: Any) -> Restored:
-    abstract = jax.tree.map(
-      lambda x: np.empty(np.shape(x), np.asarray(x).dtype), target
+    # Without a target: what the file holds, and not what it is taken for.
+    args = ocp.args.Composite(
+      state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()
     )
     try:
-      got = self._managers[which].restore(
-        step,
-        args=ocp.args.Composite(
-          state=ocp.args.StandardRestore(abstract),
-          meta=ocp.args.JsonRestore(),
-        ),
-      )
+      got = self._managers[which].restore(step, args=args)
       meta = dict(got["meta"])
-      intact = digest(got["state"]) == meta["digest"]
+      stored = _by_name(got["state"])
+      wanted_digest = meta["digest"]
     # Truncated, deleted and zeroed files raise a dozen types, Exception
     # itself among them.
     except Exception as error:
-      first = str(error).splitlines()[0] if str(error) else type(error).__name__
-      raise DamagedError(first) from error
-    if not intact:
+      raise DamagedError(_first_line(error)) from error
+    wanted = _by_name(target)
+    _check_fits(stored, wanted)
+    leaves = [stored[name] for name in wanted]
+    state = jax.tree.unflatten(jax.tree.structure(target), leaves)
+    if digest(state) != wanted_digest:
       raise DamagedError("its arrays do not have the digest that was saved")
-    _check_fits(got["state"], target)
-    return Restored(got["state"], meta)
+    return Restored(state, meta)
 
   def restore(self, which: str, target: Any) -> Restored | None:
     """The newest intact checkpoint; None where there is none at all.
+
+    Where no "best" one is intact the newest "latest" one stands in for it, and
+    the other way round; either is said.
 
     Args:
       which: "latest" or "best".
@@ -204,46 +251,84 @@ class Checkpoints:
       UserError: there are checkpoints and none of them can be read, or they
         are of another model.
     """
-    steps = self.steps(which)
-    for step, before in zip(steps, [*steps[1:], None]):
+    if not self.steps(which):
+      return None
+    other = "latest" if which == "best" else "best"
+    failed: list[tuple[str, int, Exception]] = []
+    for place, step in [(w, s) for w in (which, other) for s in self.steps(w)]:
       try:
-        return self._restore_step(which, step, target)
-      except DamagedError as error:
-        if before is None:
-          raise errors.UserError(
-            f"the {which} checkpoint of step {step} is damaged ({error}) and"
-            " there is no earlier one: start again with --overwrite"
-          ) from error
-        _log.warning(
-          "checkpoint of step %d is damaged (%s): going back to step %d",
-          step,
-          error,
-          before,
-        )
-        # Its number must be free again for the run to save it anew.
-        if not self._read_only:
-          self._managers[which].delete(step)
-    return None
+        found = self._restore_step(place, step, target)
+      except (DamagedError, OtherModelError) as error:
+        failed.append((place, step, error))
+        continue
+      _tell(failed, which, place, step)
+      return found
+    for _, _, reason in failed:
+      if isinstance(reason, OtherModelError):
+        raise reason
+    raise errors.UserError(
+      f"the {which} checkpoint of step {failed[0][1]} is damaged"
+      f" ({failed[0][2]}) and there is no other one: start again with"
+      " --overwrite"
+    ) from failed[0][2]
 
 
-def _check_fits(state: Any, target: Any) -> None:
-  """Orbax restores another shape into a NumPy target without a word."""
-  stored = jax.tree_util.tree_leaves_with_path(state)
-  wanted = jax.tree.leaves(target)
-  for (path, a), b in zip(stored, wanted, strict=True):
-    a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape or a.dtype != b.dtype:
-      raise errors.UserError(
-        f"the checkpoint is of another model:"
-        f" {jax.tree_util.keystr(path, simple=True, separator='.')} is"
-        f" {a.dtype} {list(a.shape)} there and {b.dtype} {list(b.shape)} in"
-        " this config"
+def _tell(failed, which, place, step) -> None:
+  """Says what stands in for what."""
+  for (bad, bad_step, error), (_, next_step, _) in zip(
+    failed, [*failed[1:], (place, step, None)]
+  ):
+    if bad == which == place:
+      _log.warning(
+        "checkpoint of step %d is damaged (%s): going back to step %d",
+        bad_step,
+        error,
+        next_step,
+      )
+    else:
+      _log.warning(
+        "%s checkpoint of step %d is damaged (%s): the %s one of step %d stands"
+        " in for it",
+        bad,
+        bad_step,
+        error,
+        place,
+        step,
       )
 
 
+def _by_name(tree: Any) -> dict[str, np.ndarray]:
+  """The arrays of a tree by their paths, whatever its containers are."""
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def _check_fits(
+  stored: dict[str, np.ndarray], wanted: dict[str, np.ndarray]
+) -> None:
+  def words(arrays, name):
+    if name not in arrays:
+      return "not"
+    return f"{arrays[name].dtype} {list(arrays[name].shape)}"
+
+  for name in [*wanted, *(n for n in stored if n not in wanted)]:
+    there, here = words(stored, name), words(wanted, name)
+    if there != here:
+      raise OtherModelError(
+        f"the checkpoint is of another model: {name} is {there} there and"
+        f" {here} in this config"
+      )
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).splitlines() or [type(error).__name__]
+  return lines[0] if len(lines[0]) <= 200 else lines[0][:200] + "..."
+
+
 def _save_error(error: Exception) -> errors.UserError:
-  first = str(error).splitlines()[0] if str(error) else type(error).__name__
   return errors.UserError(
-    f"a checkpoint could not be saved ({first}): the last good one stays;"
-    " free some space and run the same command again"
+    f"a checkpoint could not be saved ({_first_line(error)}): the last good one"
+    " stays; free some space and run the same command again"
   )

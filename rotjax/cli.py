@@ -190,7 +190,7 @@ def load_config(spec: str, overrides: dict[str, str]) -> Any:
   from rotjax import config_files, validation
 
   config = config_lib.resolve(config_files.load(spec), overrides)
-  if overrides:
-    config.name += "-" + config_lib.digest(overrides)
+  if named := config_lib.deciding(overrides):
+    config.name += "-" + config_lib.digest(named)
   validation.check(config)
   return config

@@ -12,17 +12,22 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 from typing import Any
 
 import ml_collections
 
 from rotjax import errors
 
-# Fields that may differ when a run is resumed: they change no number.
+# Fields and sections that may differ when a run is resumed and that name no
+# folder: memory, dispatch, what is written when. They change no number.
 _INCIDENTAL = (
-  *("name", "executor", "distributed", "seeds_together"),
-  *("stream", "checkpoint", "log", "data.max_resident_mb"),
+  *("name", "executor", "distributed", "seeds_together", "steps_per_call"),
+  *("stream", "checkpoint", "log"),
+  *("data.max_resident_mb", "eval.batch_views"),
 )
+# Fields that are places; they must not depend on the working directory.
+_PLACES = ("data.dir", "init_from")
 
 
 def _table(section: str) -> Mapping[str, type]:
@@ -354,12 +359,27 @@ def from_json(text: str) -> ml_collections.ConfigDict:
 
 def identity(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """The fields that decide a run's numbers: two runs are the same if equal."""
-  flat = flatten(from_json(to_json(config)))
+  return deciding(flatten(from_json(to_json(config))))
+
+
+def deciding(fields: Mapping[str, Any]) -> dict[str, Any]:
+  """Those of some dotted fields that decide a run's numbers."""
   return {
     k: v
-    for k, v in flat.items()
+    for k, v in fields.items()
     if k not in _INCIDENTAL and k.split(".")[0] not in _INCIDENTAL
   }
+
+
+def absolute(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """A copy whose places do not depend on the working directory."""
+  flat = flatten(config)
+  places = {
+    key: os.path.abspath(os.path.expanduser(flat[key]))
+    for key in _PLACES
+    if flat.get(key) and "://" not in flat[key]
+  }
+  return resolve(config, places)
 
 
 def digest(fields: Mapping[str, Any]) -> str:

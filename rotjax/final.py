@@ -1,9 +1,18 @@
 """After training: the best network recalibrated, the test set read."""
 
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
-from rotjax import errors, processes, run_folder, stopping, summary, trained
+from rotjax import (
+  claim,
+  errors,
+  processes,
+  run_folder,
+  stopping,
+  summary,
+  trained,
+)
+from rotjax import config as config_lib
 from rotjax import experiment as experiment_lib
 
 
@@ -19,12 +28,18 @@ def finish(
     stopping.Stopped: a signal came.
   """
   best = run.best(experiment.init_state(run.seed))
+  fitted = _calibrate(experiment, best, run.path, stop)
+  _test(experiment, run, best, fitted, run.path, stop)
+
+
+def _calibrate(experiment, best, path, stop):
+  """Fits what states the densities to the validation set, and stores it."""
   network = best.eval_params, best.model_state
   validation = experiment.dataset.load("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if processes.is_main():
-    run_folder.write_json(run.path / "calibration.json", fitted.to_dict())
-  _test(experiment, run, best, fitted, run.path, stop)
+    run_folder.write_json(path / "calibration.json", fitted.to_dict())
+  return fitted
 
 
 def _test(experiment, run, best, fitted, path, stop):
@@ -40,21 +55,11 @@ def _test(experiment, run, best, fitted, path, stop):
     summary.write(experiment, run, path, int(best.step), predictions, other)
 
 
-def evaluate_best(config: Any, seed: int, folder: pathlib.Path) -> None:
-  """`--mode eval`: the test set again, with the best checkpoint of a run.
+class _Trained(NamedTuple):
+  """What a summary states of the run itself."""
 
-  Raises:
-    UserError: there is no such checkpoint, or it does not fit the config.
-  """
-  with stopping.on_signals() as stop:
-    experiment = processes.together(
-      lambda: experiment_lib.Experiment.from_config(config)
-    )
-    run = run_folder.RunFolder(folder, seed, config.checkpoint.keep)
-    try:
-      finish(experiment, run, stop)
-    finally:
-      run.close()
+  seed: int
+  seconds: float
 
 
 def _check_channels(experiment, folder):
@@ -68,29 +73,53 @@ def _check_channels(experiment, folder):
     )
 
 
-def evaluate_elsewhere(
-  config: Any, seed: int, folder: pathlib.Path, into: pathlib.Path
+def evaluate(
+  config: Any,
+  there: Any,
+  folder: pathlib.Path,
+  into: pathlib.Path,
+  held: claim.Claim,
 ) -> None:
-  """`--mode eval` on other data: the best network, calibrated as it was.
+  """`--mode eval`: scores the best network of one seed's finished run.
+
+  On the run's own terms it is recalibrated and its results are written anew.
+  On others it is calibrated as it was, but where the predictions themselves
+  are made in another way (`eval.tta`): then on the run's validation set.
 
   Args:
     config: the run's own, but for `data`, `angles` and `eval`.
-    seed: of the run.
-    folder: the run's; it is left as it is.
+    there: the run's own.
+    folder: the run's; only read, unless `into` is the same.
     into: for the results.
+    held: the claim on `into`, entered.
 
   Raises:
     UserError: there is no such run, or the data do not fit its network.
+    stopping.Stopped: a signal came.
   """
+  own = into == folder
   with stopping.on_signals() as stop:
+    processes.together(lambda: trained.config_of(folder))  # is it finished?
     experiment = processes.together(
       lambda: experiment_lib.Experiment.from_config(config, "test")
     )
-    fitted = processes.together(lambda: trained.calibration_of(folder))
-    processes.together(lambda: _check_channels(experiment, folder))
-    run = run_folder.RunFolder(folder, seed, config.checkpoint.keep)
-    try:
-      best = run.best(experiment.init_state(seed))
-      _test(experiment, run, best, fitted, into, stop)
-    finally:
-      run.close()
+    if not own:
+      processes.together(lambda: _check_channels(experiment, folder))
+    before = processes.together(lambda: summary.read(folder))
+    reader = run_folder.RunFolder(folder, config.seed)
+    best = reader.best(experiment.init_state(config.seed))
+    if own:
+      calibrated = experiment
+    elif config.eval.tta != there.eval.tta:
+      terms = config_lib.resolve(there, {"eval.tta": config.eval.tta})
+      calibrated = processes.together(
+        lambda: experiment_lib.Experiment.from_config(terms, "validation")
+      )
+    else:
+      fitted = processes.together(lambda: trained.calibration_of(folder))
+      calibrated = None
+    held.begin(experiment.dataset)
+    if calibrated is not None:
+      fitted = _calibrate(calibrated, best, into, stop)
+    run = _Trained(config.seed, before.get("seconds", 0.0))
+    _test(experiment, run, best, fitted, into, stop)

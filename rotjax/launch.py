@@ -1,36 +1,27 @@
 """From a config and a workdir to finished run folders: seeds, resuming."""
 
 from collections.abc import Mapping
+import logging
+import os
 import pathlib
-import shutil
 import sys
 from typing import Any
 
+from rotjax import claim as claim_lib
 from rotjax import config as config_lib
 from rotjax import (
-  config_files,
   errors,
   executors,
   processes,
-  run_folder,
   stopping,
   summary,
+  validation,
 )
 
-# What --mode eval may change of a run, and what of it asks for other results.
+_log = logging.getLogger("rotjax")
+
+# What --mode eval may change of a run.
 _EVALUATED = ("eval.", "data.", "angles.")
-_DATA = ("data.", "angles.")
-
-# What a run writes; --overwrite deletes these and nothing else.
-_OURS = (
-  "calibration.json",
-  "checkpoints",
-  "metrics.jsonl",
-  "plots",
-  "predictions.npz",
-  "summary.json",
-  "tensorboard",
-)
 
 
 def _seed_folders(
@@ -48,61 +39,18 @@ def _single(config: Any, seed: int) -> Any:
   return config_lib.resolve(config, {"seed": seed, "num_seeds": 1})
 
 
-def claim(config: Any, workdir: pathlib.Path, overwrite: bool) -> None:
-  """Makes a folder this experiment's, or checks that it already is.
-
-  Raises:
-    UserError: the folder holds another experiment or foreign files; nothing
-      in it was changed.
-  """
-  processes.on_main(lambda: _claim(config, workdir, overwrite))
-
-
-def _claim(config, workdir, overwrite):
-  file = workdir / "config.json"
-  if workdir.exists() and not workdir.is_dir():
-    raise errors.UserError(f"workdir {workdir} is a file, not a folder")
-  if workdir.is_dir() and not file.exists() and any(workdir.iterdir()):
-    raise errors.UserError(
-      f"workdir {workdir} holds files but no run (no config.json): choose"
-      " another --workdir"
-    )
-  if file.exists() and overwrite:
-    found = [*workdir.glob("seed-*"), *workdir.glob("eval-*")]
-    for name in (*_OURS, *(f.name for f in found)):
-      path = workdir / name
-      shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-  elif file.exists() and any(workdir.glob("**/checkpoints")):
-    # Without checkpoints a run never began: what it was to be is replaced.
-    _check_same(config, file)
-  workdir.mkdir(parents=True, exist_ok=True)
-  run_folder.write_json(file, config.to_dict())
-
-
-def _check_same(config, file, ignored=()):
-  here = config_lib.identity(config_files.read(file))
-  there = config_lib.identity(config)
-  # A config from before a field existed means that field's default.
-  default = config_lib.identity(config_lib.base())
-  differing = [
-    key
-    for key in sorted(here.keys() | there.keys())
-    if here.get(key, default.get(key)) != there.get(key, default.get(key))
-    and not key.startswith(ignored)
-  ]
-  if differing:
-    shown = ", ".join(
-      f"{k} is {here.get(k)!r} there and {there.get(k)!r} here"
-      for k in differing[:3]
-    )
-    raise errors.UserError(
-      f"workdir {file.parent} holds another experiment ({shown}): choose"
-      " another --workdir, or --overwrite it"
-    )
+def _claim(
+  config: Any, workdir: pathlib.Path, overwrite: bool = False
+) -> claim_lib.Claim:
+  """The claim on a workdir and the folders of its seeds."""
+  configs = {workdir: config}
+  for seed, folder in _seed_folders(config, workdir).items():
+    configs[folder] = _single(config, seed)
+  return claim_lib.Claim(configs, overwrite)
 
 
 def _finished(folder):
-  return (folder / "summary.json").exists()
+  return os.path.exists(folder / "summary.json")
 
 
 def train_seeds(
@@ -121,26 +69,34 @@ def train_seeds(
     UserError: wrong input; nothing was overwritten.
     stopping.Stopped: a signal came; the runs can be resumed.
   """
+  config = config_lib.absolute(config)
+  configs = {f: _single(config, seed) for seed, f in folders.items()}
+  with claim_lib.Claim(configs) as held:
+    return _train_seeds(config, folders, held)
+
+
+def _train_seeds(config, folders, held, overwrite=False):
+  """`train_seeds`, in folders that are held; overwriting takes them all."""
   from rotjax import train as train_lib  # orbax and tfds only now
 
-  for seed, folder in folders.items():
-    claim(_single(config, seed), folder, False)
   left = processes.on_main(
-    lambda: [s for s, f in folders.items() if not _finished(f)]
+    lambda: [s for s, f in folders.items() if overwrite or not _finished(f)]
   )
   if not left:
     return None
   together = executors.seeds_together(config.seeds_together, len(left))
   if together:
-    train_lib.train(config, left, [folders[seed] for seed in left])
+    train_lib.train(config, left, [folders[seed] for seed in left], held)
   else:
     for seed in left:
-      train_lib.train(_single(config, seed), [seed], [folders[seed]])
+      train_lib.train(_single(config, seed), [seed], [folders[seed]], held)
   return together
 
 
 def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
   """Trains what is not finished yet and shows the table.
+
+  A run that is finished already is shown without a lock or a write.
 
   Args:
     config: resolved and validated.
@@ -153,63 +109,107 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
   Raises:
     UserError: wrong input; nothing was overwritten.
   """
-  claim(config, workdir, overwrite)
+  config = config_lib.absolute(config)
   folders = _seed_folders(config, workdir)
-  try:
-    if train_seeds(config, folders) is None and processes.is_main():
+
+  def finished():
+    if overwrite or not all(map(_finished, (workdir, *folders.values()))):
+      return False
+    claim_lib.check_same(config, workdir)
+    return True
+
+  if processes.on_main(finished):
+    if processes.is_main():
       print(f"{config.name} is finished already; --overwrite starts again.")
+      summary.show(workdir, summary.read(workdir))
+    return 0
+  try:
+    with _claim(config, workdir, overwrite) as held:
+      _train_seeds(config, folders, held, overwrite)
+      _over_seeds(config, workdir, folders)
   except stopping.Stopped as stopped:
     return _stopped(f"{stopped}; the same command resumes {workdir}")
-  _show(config, workdir, folders)
+  _show(workdir)
   return 0
+
+
+def config_of(
+  workdir: pathlib.Path, overrides: Mapping[str, Any] | None = None
+) -> Any:
+  """The config of the run in a folder, whole, resolved and validated.
+
+  Args:
+    workdir: the folder.
+    overrides: of fields.
+
+  Raises:
+    UserError: there is none, or an override that does not fit.
+  """
+  if not os.path.exists(workdir / "config.json"):
+    raise errors.UserError(
+      f"{workdir} is not a run folder (no config.json): train it first, or"
+      " name it with --workdir"
+    )
+  stored = claim_lib.config_of(workdir)
+  # One from before a field existed means that field's default.
+  names = {f"{s}.name": stored[s].name for s in config_lib.NAMED}
+  config = config_lib.resolve(config_lib.base(), names)
+  with config.ignore_type():
+    config.update(stored)
+  config = config_lib.resolve(config_lib.absolute(config), overrides or {})
+  validation.check(config)
+  return config
 
 
 def evaluate(config: Any, workdir: pathlib.Path) -> int:
   """Evaluates the best checkpoints of a run again, with this `config.eval`.
 
-  On other data or other angles than the run's own the results go to a folder
-  eval-... in the run's, which is left as it is.
+  On other terms than the run's own (data, angles, or what of `eval` changes a
+  number) the results go to a folder eval-... in the run's, which is left as it
+  is.
+
+  Args:
+    config: resolved and validated.
+    workdir: of a finished run, or the parent of its seeds.
 
   Returns:
     Exit status, as `train`.
 
   Raises:
-    UserError: no such run, or one of another experiment.
+    UserError: no such run, an unfinished one, or one of another experiment.
   """
   from rotjax import final
 
-  into = processes.on_main(lambda: _evaluated_into(config, workdir))
+  config = config_lib.absolute(config)
+  there = processes.together(lambda: config_of(workdir))
+  # When it was validated in training is no term of an evaluation.
+  config.eval.every_steps = there.eval.every_steps
+  into = processes.on_main(lambda: _evaluated_into(config, there, workdir))
   folders = _seed_folders(config, workdir)
   results = _seed_folders(config, workdir / into)
   try:
-    for seed, folder in folders.items():
-      single = _single(config, seed)
-      if into:
-        final.evaluate_elsewhere(single, seed, folder, results[seed])
-      else:
-        final.evaluate_best(single, seed, folder)
+    with _claim(config, workdir / into) as held:
+      for seed, folder in folders.items():
+        single, own = _single(config, seed), _single(there, seed)
+        final.evaluate(single, own, folder, results[seed], held)
+      _over_seeds(config, workdir / into, results)
   except stopping.Stopped as stopped:
     return _stopped(str(stopped))
-  _show(config, workdir / into, results)
+  _show(workdir / into)
   return 0
 
 
-def _evaluated_into(config, workdir):
+def _evaluated_into(config, there, workdir):
   """The folder, below the run's, of an evaluation's results; "" for its own."""
-  file = workdir / "config.json"
-  if not file.exists():
-    raise errors.UserError(
-      f"{workdir} is not a run folder (no config.json): train it first, or"
-      " name it with --workdir"
-    )
-  _check_same(config, file, ignored=_EVALUATED)
-  there = config_files.read(file)
+  claim_lib.check_same(config, workdir, ignored=_EVALUATED)
   here, before = (
-    {k: v for k, v in config_lib.identity(c).items() if k.startswith(_DATA)}
+    {
+      k: v
+      for k, v in config_lib.identity(c).items()
+      if k.startswith(_EVALUATED)
+    }
     for c in (config, there)
   )
-  if here == before:
-    return ""
   if config.angles.period_deg != there.angles.period_deg:
     raise errors.UserError(
       f"angles.period_deg = {config.angles.period_deg}: the run was trained on"
@@ -221,11 +221,24 @@ def _evaluated_into(config, workdir):
       f"a run on {there.data.name} is not to be scored on {config.data.name},"
       " which holds images that it was trained on"
     )
-  name = f"eval-{config.data.name.replace('/', '-')}-{config_lib.digest(here)}"
-  for folder in _seed_folders(config, workdir / name).values():
-    folder.mkdir(parents=True, exist_ok=True)
-    run_folder.write_json(folder / "config.json", config.to_dict())
-  return name
+  folders = _seed_folders(config, workdir).values()
+  for folder in folders:
+    if not _finished(folder):
+      raise errors.UserError(
+        f"{folder} is not finished: the command that trains it resumes it"
+      )
+  content = claim_lib.identity(dataset)["data"]
+  known = {claim_lib.identity_of(f).get("data", content) for f in folders}
+  if here == before:
+    if known == {content}:
+      return ""
+    _log.warning(
+      "the data have changed since the run was trained (%s, now %s)",
+      ", ".join(known),
+      content,
+    )
+  name = config.data.name.replace("/", "-")
+  return f"eval-{name}-{config_lib.digest({**here, 'content': content})}"
 
 
 def _stopped(how):
@@ -234,11 +247,11 @@ def _stopped(how):
   return stopping.EXIT_STATUS
 
 
-def _show(config, workdir, folders):
-  if not processes.is_main():
-    return
-  if config.num_seeds > 1:
-    result = summary.over_seeds(workdir, list(folders))
-  else:
-    result = summary.read(workdir)
-  summary.show(workdir, result)
+def _over_seeds(config, workdir, folders):
+  if config.num_seeds > 1 and processes.is_main():
+    summary.over_seeds(workdir, list(folders))
+
+
+def _show(workdir):
+  if processes.is_main():
+    summary.show(workdir, summary.read(workdir))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 import pathlib
 
-from rotjax import cli
+from rotjax import cli, errors
 
 
 def main(argv: Sequence[str]) -> int:
@@ -17,16 +17,24 @@ def main(argv: Sequence[str]) -> int:
     " with --config.field=value.",
     "  python -m rotjax.main --config configs/vonmises.py\n"
     "  python -m rotjax.main --config configs/vonmises.py:mnist"
-    " --config.head.name=bins --config.head.num_bins=72",
+    " --config.head.name=bins --config.head.num_bins=72\n"
+    "  python -m rotjax.main --mode eval --workdir runs/vonmises"
+    " --config.eval.tta=rot90",
   )
   p.add_argument(
     "--config",
-    required=True,
     metavar="FILE[:VARIANT]",
-    help="a config file, or the name of a shipped one (vonmises)",
+    help="a config file, or the name of a shipped one (vonmises); with --mode"
+    " eval the run's own if not",
   )
   p.add_argument("--workdir", metavar="DIR", help="run folder; runs/... if not")
-  p.add_argument("--mode", choices=("train", "eval"), default="train")
+  p.add_argument(
+    "--mode",
+    choices=("train", "eval"),
+    default="train",
+    help="eval scores a finished run again; on other terms than its own"
+    " (--config.data..., angles, eval) in a folder eval-... beside it",
+  )
   p.add_argument(
     "--overwrite",
     action="store_true",
@@ -47,7 +55,15 @@ def main(argv: Sequence[str]) -> int:
 
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
-  config = cli.load_config(args.config, overrides)
+  if args.config:
+    config = cli.load_config(args.config, overrides)
+  elif args.mode == "eval" and args.workdir:
+    config = launch.config_of(pathlib.Path(args.workdir).absolute(), overrides)
+  else:
+    raise errors.UserError(
+      "--config is needed: a file, or the name of a shipped one (vonmises);"
+      " --mode eval does with --workdir"
+    )
   processes.start(config.distributed)
   workdir = pathlib.Path(args.workdir or f"runs/{config.name}").absolute()
   if args.mode == "eval":

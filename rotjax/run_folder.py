@@ -1,15 +1,14 @@
-"""One seed's run folder: what is written there while it trains.
+"""One seed's run folder: what is read and written there while it trains.
 
 In a job of several processes all of them hold the object and its notes, and
 process 0 alone touches the folder.
 """
 
 from collections.abc import Mapping
-import fcntl
 import json
 import pathlib
 import time
-from typing import IO, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,6 +24,9 @@ class NotFiniteError(errors.UserError):
 class RunFolder:
   """Writers, checkpoints, and the notes that a resumed run goes on from.
 
+  Nothing is written before `open`; whoever opens it holds the folder's lock
+  (claim.py).
+
   Attributes:
     path: the folder.
     seed: of the run.
@@ -33,17 +35,9 @@ class RunFolder:
     saved_step: the last step whose state is saved.
   """
 
-  def __init__(self, path: pathlib.Path, seed: int, keep: int):
+  def __init__(self, path: pathlib.Path, seed: int):
     self.path, self.seed = path, seed
-    self._lock, self._checkpoints = None, None
-
-    def take():
-      if processes.is_main():
-        self._lock = _lock(path)
-        folder = path / "checkpoints"
-        self._checkpoints = checkpoint.Checkpoints(folder, keep)
-
-    processes.together(take)
+    self._checkpoints: checkpoint.Checkpoints | None = None
     self.best_mae_deg = float("inf")
     self.validated_step = self.saved_step = -1
     self._seconds_before, self._opened = 0.0, time.monotonic()
@@ -55,23 +49,32 @@ class RunFolder:
     return self._seconds_before + time.monotonic() - self._opened
 
   def restore(self, fresh: step_lib.TrainState) -> step_lib.TrainState:
-    """The newest intact state, NumPy leaves, or `fresh`; opens the writers."""
+    """The newest intact state, NumPy leaves, or `fresh`."""
     restored = self._read("latest", fresh)
-    state, step = fresh, 0
-    if restored is not None:
-      state, step = restored.state, int(restored.state.step)
-      notes = restored.meta
-      self._seconds_before = notes["seconds"]
-      self.validated_step = notes["validated_step"]
-      self.saved_step = step
-      if notes["best_mae_deg"] is not None:
-        self.best_mae_deg = notes["best_mae_deg"]
+    if restored is None:
+      return fresh
+    notes = restored.meta
+    self._seconds_before = notes["seconds"]
+    self.validated_step = notes["validated_step"]
+    self.saved_step = int(restored.state.step)
+    if notes["best_mae_deg"] is not None:
+      self.best_mae_deg = notes["best_mae_deg"]
+    return restored.state
+
+  def open(self, step: int, keep: int) -> None:
+    """Opens what is written to.
+
+    Args:
+      step: at which the run begins or goes on.
+      keep: how many of the latest checkpoints.
+    """
     if processes.is_main():
+      folder = self.path / "checkpoints"
+      self._checkpoints = checkpoint.Checkpoints(folder, keep)
       self._writers = [
         writers.Jsonl(self.path / "metrics.jsonl", step),
         writers.TensorBoard(self.path / "tensorboard", step),
       ]
-    return state
 
   def _read(
     self, which: str, fresh: step_lib.TrainState
@@ -81,7 +84,12 @@ class RunFolder:
 
     def read():
       nonlocal found
-      found = self._checkpoints.restore(which, fresh)
+      folder = self.path / "checkpoints"
+      store = checkpoint.Checkpoints(folder, 1, read_only=True)
+      try:
+        found = store.restore(which, fresh)
+      finally:
+        store.close()
       return found and found.meta
 
     meta = processes.on_main(read)
@@ -142,22 +150,6 @@ class RunFolder:
       writer.close()
     if self._checkpoints:
       self._checkpoints.close()
-      self._lock.close()
-
-
-def _lock(path: pathlib.Path) -> IO[str]:
-  """Keeps a second process out; the system lets go of it with the process."""
-  path.mkdir(parents=True, exist_ok=True)
-  file = open(path / ".lock", "w")
-  try:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    file.close()
-    raise errors.UserError(
-      f"another process is at work in {path}: wait for it, or choose another"
-      " --workdir"
-    ) from None
-  return file
 
 
 def not_finite(what: str, step: int) -> NotFiniteError:
@@ -173,3 +165,15 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   new = path.with_name(path.name + ".new")
   new.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
   new.replace(path)
+
+
+def read_json(file: pathlib.Path) -> Any:
+  """What a JSON file holds.
+
+  Raises:
+    UserError: it is missing or broken.
+  """
+  try:
+    return json.loads(file.read_text("utf-8"))
+  except (OSError, ValueError) as error:
+    raise errors.UserError(f"{file} cannot be read: {error}") from None

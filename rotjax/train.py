@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rotjax import (
+  claim,
   errors,
   executors,
   final,
@@ -27,6 +28,7 @@ def train(
   config: Any,
   seeds: list[int],
   folders: list[pathlib.Path],
+  held: claim.Claim,
   read_test: bool = True,
 ) -> list[float]:
   """Trains one seed, or several together, and leaves finished run folders.
@@ -35,6 +37,7 @@ def train(
     config: resolved and validated.
     seeds: R of them; with R > 1 they train in one program.
     folders: the run folder of each.
+    held: the claim on these folders, entered.
     read_test: False leaves the test set alone, and the runs unfinished.
 
   Returns:
@@ -53,14 +56,9 @@ def train(
     executor = executors.build(
       config.executor, experiment.make_step, config.batch_size, len(seeds)
     )
-    train_split = processes.together(experiment.training_split)
-    # All that can be wrong with the input is checked: now write.
-    runs = [
-      run_folder.RunFolder(folder, seed, config.checkpoint.keep)
-      for folder, seed in zip(folders, seeds)
-    ]
+    runs = [run_folder.RunFolder(f, seed) for f, seed in zip(folders, seeds)]
     try:
-      _fit(experiment, executor, train_split, runs, stop)
+      _fit(experiment, executor, runs, held, stop, read_test)
       for run in runs if read_test else ():
         final.finish(experiment, run, stop)
       return [run.best_mae_deg for run in runs]
@@ -69,17 +67,21 @@ def train(
         run.close()
 
 
-def _fit(experiment, executor, train_split, runs, stop):
+def _fit(experiment, executor, runs, held, stop, read_test):
   """The loop: {evaluate, save if due or told to stop, step}.
 
   Whatever is due at a step happens at the top, before the next step: a run
   resumed at that step finds there what it still owes.
   """
   config, num_seeds = experiment.config, len(runs)
-  validation = experiment.dataset.load("validation")
+  train_split = processes.together(experiment.training_split)
+  load = experiment.dataset.load
+  validation = processes.together(lambda: load("validation"))
+  if read_test:  # is it there? It must not be found missing after the training
+    processes.together(lambda: load("test"))
   evaluator = experiment.evaluator()
 
-  states = [_first_state(experiment, run) for run in runs]
+  states = [_first_state(experiment, run, held) for run in runs]
   step = _common_step(states)
   if step:
     _log.info("resuming at step %d of %d", step, config.num_steps)
@@ -128,6 +130,10 @@ def _fit(experiment, executor, train_split, runs, stop):
     return step == config.num_steps or (step > 0 and step % every == 0)
 
   try:
+    # All that can be wrong with the input is checked: now write.
+    held.begin(experiment.dataset)
+    for run in runs:
+      run.open(step, config.checkpoint.keep)
     while True:
       if due(config.eval.every_steps or config.num_steps):
         recorder.flush()
@@ -155,10 +161,11 @@ def _fit(experiment, executor, train_split, runs, stop):
     feed.close()
 
 
-def _first_state(experiment, run):
+def _first_state(experiment, run, held):
   """Where the run goes on, or begins."""
   fresh = experiment.init_state(run.seed)
-  state = run.restore(fresh)
+  there = processes.on_main(lambda: held.continues(run.path))
+  state = run.restore(fresh) if there else fresh
   other = experiment.config.init_from
   if state is fresh and other:
     return trained.start_from(fresh, pathlib.Path(other).absolute())

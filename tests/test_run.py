@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 
 import jax
@@ -11,8 +12,15 @@ import pytest
 import scipy.stats
 
 from rotjax import config as config_lib
-from rotjax import errors, evaluate, launch, run_folder, stopping, validation
-from rotjax.data import batches, mnist_5k, read, records
+from rotjax import (
+  errors,
+  evaluate,
+  executors,
+  launch,
+  stopping,
+  validation,
+)
+from rotjax.data import batches, mnist_5k, prepare, read, records
 
 TINY = {
   "num_steps": 12,
@@ -62,6 +70,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(finished):
     "calibration.json",
     "checkpoints",
     "config.json",
+    "identity.json",
     "metrics.jsonl",
     "plots",
     "predictions.npz",
@@ -99,14 +108,6 @@ def test_predictions_and_summary_agree(finished):
     (error.mean(1),), np.mean, method="percentile", rng=0
   ).confidence_interval
   assert (low, high) == pytest.approx(tuple(wanted), rel=0.03)
-
-
-def test_a_folder_is_one_process_s_at_a_time(tmp_path):
-  one = run_folder.RunFolder(tmp_path, 0, 1)
-  with pytest.raises(errors.UserError, match="another process is at work in"):
-    run_folder.RunFolder(tmp_path, 0, 1)
-  one.close()
-  run_folder.RunFolder(tmp_path, 0, 1).close()
 
 
 def test_a_signal_between_two_runs_of_one_command_stops_the_next():
@@ -270,7 +271,9 @@ def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
     folder = tmp_path / mode
     assert launch.train(_config(seeds_together=mode, **options), folder) == 0
     assert {p.name for p in folder.iterdir()} == {
+      ".lock",
       "config.json",
+      "identity.json",
       "seed-0",
       "seed-1",
       "summary.json",
@@ -298,6 +301,48 @@ def test_a_seed_of_several_equals_its_own_single_run(tmp_path):
   np.testing.assert_array_equal(a, b)
 
 
+def _no_memory(*_, **__):
+  raise MemoryError
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize(
+  "overrides, words",
+  [
+    ({"data.name": "folder"}, "data.dir is not set"),
+    ({"data.name": "mnist", "data.dir": "none"}, "mnist is not prepared"),
+    ({"init_from": "nowhere"}, "no such run folder"),
+    ({"num_train_images": 10**6}, "num_train_images"),
+    ({"batch_size": 15}, "batch_size = 15 is not a multiple"),
+    ({"head.name": "bins", "head.num_bins": 1}, "num_bins"),
+    ({"out": "of memory"}, "^$"),
+  ],
+)
+def test_a_failed_start_leaves_nothing(
+  tmp_path, monkeypatch, overrides, words, seeds
+):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(prepare, "reachable", lambda url: False)
+  wanted: type[Exception] = errors.UserError
+  if "out" in overrides:
+    monkeypatch.setattr(executors, "stack_seeds", _no_memory)
+    overrides, wanted = {}, MemoryError
+  config = config_lib.resolve(_config(num_seeds=seeds), overrides)
+  with pytest.raises(wanted, match=words):
+    launch.train(config, tmp_path / "runs" / "one")
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_start_overwrites_nothing(finished, tmp_path):
+  run = tmp_path / "run"
+  shutil.copytree(finished, run)
+  before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+  config = _config(seed=3, init_from=str(tmp_path / "none"))
+  with pytest.raises(errors.UserError, match="no such run folder"):
+    launch.train(config, run, overwrite=True)
+  assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
 def test_another_experiment_in_the_folder_is_refused(finished):
   before = (finished / "config.json").read_bytes()
   with pytest.raises(errors.UserError, match="another experiment .*seed is 0"):
@@ -322,7 +367,10 @@ def test_overwrite_deletes_only_what_a_run_writes(tmp_path):
   options = dict(num_steps=2, checkpoint__every_steps=2)
   launch.train(_config(**options), tmp_path / "run")
   (tmp_path / "run" / "notes.txt").write_text("mine")
+  stale = tmp_path / "run" / "checkpoints" / "latest" / "1"
+  shutil.copytree(stale.with_name("2"), stale)
   launch.train(_config(seed=5, **options), tmp_path / "run", overwrite=True)
+  assert not stale.exists()
   assert _summary(tmp_path / "run")["seed"] == 5
   assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 

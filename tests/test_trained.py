@@ -2,11 +2,20 @@
 
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
 
-from rotjax import checkpoint, config_files, errors, launch, trained
+from rotjax import (
+  checkpoint,
+  config_files,
+  errors,
+  evaluate,
+  launch,
+  main,
+  trained,
+)
 from rotjax import config as config_lib
 from tests import training
 
@@ -58,6 +67,114 @@ def test_other_data_are_scored_beside_the_run(finished, capsys):
   # The folder explains itself.
   stored = config_files.read(folder / "config.json")
   assert stored.data.classes == (5, 8)
+
+
+def _main(*argv):
+  return main.main(["--mode", "eval", *map(str, argv)])
+
+
+def _found(folder):
+  summary = json.loads((folder / "summary.json").read_text())
+  return summary, json.loads((folder / "calibration.json").read_text())
+
+
+def test_other_terms_are_scored_beside_the_run(finished, capsys, monkeypatch):
+  before, others = _snapshot(finished), set(finished.glob("eval-*"))
+  own, _ = _found(finished)
+  real, fitted = evaluate.Evaluator.calibrate, []
+
+  def calibrate(self, *args, **kwargs):
+    fitted.append(real(self, *args, **kwargs))
+    return fitted[-1]
+
+  monkeypatch.setattr(evaluate.Evaluator, "calibrate", calibrate)
+  tta = ["--workdir", finished, "--config.eval.tta=rot90"]
+  assert _main(*tta) == 0
+  (folder,) = set(finished.glob("eval-*")) - others
+  assert str(folder) in capsys.readouterr().out
+  summary, calibration = _found(folder)
+  assert summary["protocol"]["tta"] == "rot90"
+  assert summary["test"]["mae_deg"] != own["test"]["mae_deg"]
+  # Averaged predictions are another density, and calibrated as such.
+  assert [f.to_dict() for f in fitted] == [calibration]
+  # Asked again it is the same place; a second interpolator is another one, and
+  # leaves the predictions and their calibration as they were.
+  assert _main(*tta) == 0
+  fitted.clear()
+  assert _main("--workdir", finished, "--config.eval.warp=cubic") == 0
+  assert not fitted
+  (other,) = set(finished.glob("eval-*")) - others - {folder}
+  summary = json.loads((other / "summary.json").read_text())
+  assert summary["test"] == pytest.approx(own["test"], nan_ok=True)
+  assert "test_other_warp" in summary
+  assert _snapshot(finished) == before
+  assert config_files.read(folder / "config.json").eval.tta == "rot90"
+
+
+def test_a_run_is_scored_again_in_its_own_place(finished):
+  others, before = set(finished.glob("eval-*")), _found(finished)
+  # Memory is no term; nor is when the run was validated.
+  flags = ("--config.eval.batch_views=64", "--config.eval.every_steps=3")
+  assert _main("--workdir", finished, *flags) == 0
+  assert set(finished.glob("eval-*")) == others
+  after = _found(finished)
+  assert after[0]["test"] == pytest.approx(before[0]["test"], nan_ok=True)
+  assert after[0]["seconds"] == before[0]["seconds"]
+  assert after[1] == pytest.approx(before[1])
+
+
+def test_data_that_changed_are_scored_beside_the_run(finished, caplog):
+  others, file = set(finished.glob("eval-*")), finished / "identity.json"
+  stored = file.read_text()
+  before = _snapshot(finished)
+  content = json.loads(stored)["data"]
+  try:
+    file.write_text(stored.replace(content, "40 pictures"))
+    with caplog.at_level(logging.WARNING, "rotjax"):
+      assert _main("--workdir", finished) == 0
+  finally:
+    file.write_text(stored)
+  assert "have changed since the run was trained (40 pictures" in caplog.text
+  assert len(set(finished.glob("eval-*")) - others) == 1
+  before.pop(file)
+  assert before.items() <= _snapshot(finished).items()
+
+
+def test_seeds_are_scored_again_by_their_parent(tmp_path, capsys):
+  run = tmp_path / "run"
+  tiny = {"num_steps": 1, "checkpoint.every_steps": 1, "num_seeds": 2}
+  config = config_lib.resolve(_config(), tiny)
+  assert launch.train(config, run) == 0
+  before = _snapshot(run)
+  assert _main("--workdir", run, "--config.eval.num_angles=2") == 0
+  (folder,) = run.glob("eval-*")
+  assert str(folder) in capsys.readouterr().out
+  summary = json.loads((folder / "summary.json").read_text())
+  assert summary["seeds"] == [0, 1]
+  assert summary["protocol"]["angles_per_image"] == 2
+  assert (folder / "seed-1" / "predictions.npz").exists()
+  assert _snapshot(run) == before
+
+
+def test_an_unfinished_run_is_not_made_a_finished_one(finished, tmp_path):
+  run = tmp_path / "run"
+  shutil.copytree(finished, run)
+  (run / "summary.json").unlink()
+  before = _snapshot(run)
+  for flags in ([], ["--config.eval.tta=rot90"]):
+    with pytest.raises(errors.UserError, match="is not finished"):
+      _main("--workdir", run, *flags)
+  assert _snapshot(run) == before
+
+
+def test_without_a_config_or_a_folder_nothing_can_be_scored(tmp_path):
+  with pytest.raises(errors.UserError, match="--config is needed"):
+    _main("--no_compile_cache")
+  with pytest.raises(errors.UserError, match="--config is needed"):
+    main.main(["--workdir", str(tmp_path)])
+  with pytest.raises(errors.UserError, match="not a run folder"):
+    _main("--workdir", tmp_path / "none")
+  assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_network_was_trained_on_is_not_its_test(finished, tmp_path):
@@ -130,6 +247,7 @@ def test_a_run_that_is_not_there_is_one_line(finished, tmp_path):
   config = _config(init_from=str(tmp_path / "nowhere"))
   with pytest.raises(errors.UserError, match="no such run folder"):
     launch.train(config, tmp_path / "run")
+  assert list(tmp_path.iterdir()) == []  # the corrected command begins anew
   # As wide as no layer of that run's.
   config = _config(init_from=str(finished), model__widths=(5, 6, 7))
   config = config_lib.resolve(

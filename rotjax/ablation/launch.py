@@ -15,7 +15,7 @@ import jax
 
 from rotjax import config as config_lib
 from rotjax import launch as launch_lib
-from rotjax import run_folder, stopping
+from rotjax import locking, run_folder, stopping
 from rotjax.ablation import manifest, sweep, tuning
 
 
@@ -30,14 +30,22 @@ def run_arm(
     workdir: of the sweep.
 
   Returns:
-    The error that ended it, which is on record in `failed.json`; None when
-    the arm is done.
+    The error that ended it, which is on record in `failed.json` unless another
+    process is at work on the arm; None when the arm is done.
 
   Raises:
     stopping.Stopped: a signal came; the arm can be resumed.
   """
+  try:
+    with locking.Lock(manifest.folder(workdir, arm)):
+      return _run_held_arm(plan, arm, workdir)
+  except locking.HeldError as error:
+    return str(error)
+
+
+def _run_held_arm(plan, arm, workdir):
+  """`run_arm`, in a folder that is locked."""
   folder = manifest.folder(workdir, arm)
-  folder.mkdir(parents=True, exist_ok=True)
   (folder / "failed.json").unlink(missing_ok=True)
   try:
     config = arm.config
@@ -53,9 +61,7 @@ def run_arm(
     }
     if together is not None:
       run_folder.write_json(folder / "arm.json", record)
-    # A second process may have come meanwhile, and been refused.
-    (folder / "failed.json").unlink(missing_ok=True)
-  except stopping.Stopped:
+  except (stopping.Stopped, locking.HeldError):
     raise
   except Exception as error:  # the sweep goes on, whatever it was
     first = (str(error).splitlines() or [""])[0]
@@ -173,7 +179,11 @@ def _process_error(workdir, arm, returncode) -> str | None:
   if error is None:  # killed, or it could not even begin
     folder = manifest.folder(workdir, arm)
     error = f"its process ended with status {returncode}, see {folder}/log.txt"
-    run_folder.write_json(folder / "failed.json", {"error": error})
+    try:
+      with locking.Lock(folder):
+        run_folder.write_json(folder / "failed.json", {"error": error})
+    except locking.HeldError as held:
+      return str(held)
   return error
 
 

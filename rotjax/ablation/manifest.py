@@ -6,23 +6,31 @@ folder `seed-N/` for each seed; a changed arm has another address, runs anew,
 and leaves the old folder alone.
 """
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import json
 import pathlib
+import re
 from typing import Any
 
 import rotjax
 from rotjax import config as config_lib
-from rotjax import errors, run_folder
+from rotjax import errors, locking, run_folder
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
 
 FILE = "sweep.json"
+read_json = run_folder.read_json
 
 
 def folder(workdir: pathlib.Path, arm: sweep_lib.Arm) -> pathlib.Path:
-  """Of one arm."""
-  return workdir / f"{arm.name}-{arm.address}"
+  """Of one arm, whose name may hold what no path of ours may.
+
+  As long as a file system takes it.
+  """
+  name = re.sub(r"[^\w .,+=@()-]", "_", arm.name).encode()[:200]
+  return workdir / f"{name.decode(errors='ignore')}-{arm.address}"
 
 
 def seed_folders(
@@ -65,41 +73,89 @@ def write(workdir: pathlib.Path, sweep: sweep_lib.Sweep) -> None:
   """Makes a folder this sweep's.
 
   Raises:
-    UserError: it holds another sweep, or files that are no sweep's.
+    UserError: it holds another sweep, or files that are no sweep's; or another
+      process is at work there with other arms.
   """
+  with hold(workdir, sweep):
+    pass
+
+
+@contextlib.contextmanager
+def hold(workdir: pathlib.Path, sweep: sweep_lib.Sweep) -> Iterator[None]:
+  """Makes a folder this sweep's, and keeps it so while the context is open.
+
+  The same sweep may be held by several processes at the same time.
+
+  Raises:
+    UserError: see `write`.
+  """
+  content = _content(sweep)
+  lock = locking.Lock(workdir, shared=_holds(workdir, content))
+  begun = False
+  try:
+    if not _holds(workdir, content):
+      _check(workdir, sweep)
+      run_folder.write_json(workdir / FILE, content)
+      lock.share()
+    begun = True
+    yield
+  finally:
+    lock.release(undo=not begun)
+
+
+@contextlib.contextmanager
+def opened(workdir: pathlib.Path) -> Iterator[sweep_lib.Sweep]:
+  """The sweep of a workdir, which stays what it is while the context is open.
+
+  Raises:
+    UserError: none, or one that cannot be read.
+  """
+  read(workdir)
+  with locking.Lock(workdir, shared=True):
+    yield read(workdir)
+
+
+def _holds(workdir, content) -> bool:
   file = workdir / FILE
-  if file.exists():
+  return file.exists() and read_json(file) == content
+
+
+def _check(workdir, sweep) -> None:
+  if (workdir / FILE).exists():
     other = read(workdir).name
     if other != sweep.name:
       raise errors.UserError(
         f"workdir {workdir} holds the sweep {other!r}, not {sweep.name!r}:"
         " choose another --workdir"
       )
-  elif workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    return
+  # A start that was killed leaves these two.
+  if {p.name for p in workdir.iterdir()} - {locking.FILE, f"{FILE}.new"}:
     raise errors.UserError(
       f"workdir {workdir} holds files but no sweep (no {FILE}): choose another"
       " --workdir"
     )
-  workdir.mkdir(parents=True, exist_ok=True)
-  run_folder.write_json(
-    file,
-    {
-      "name": sweep.name,
-      "question": sweep.question,
-      "baseline": sweep.baseline,
-      "rotjax": rotjax.__version__,
-      "columns": sweep.columns,
-      "tuning": sweep.tuning and dataclasses.asdict(sweep.tuning),
-      "arms": [
-        {
-          "name": arm.name,
-          "address": arm.address,
-          "config": arm.config.to_dict(),
-        }
-        for arm in sweep.arms
-      ],
-    },
-  )
+
+
+def _content(sweep: sweep_lib.Sweep) -> dict[str, Any]:
+  """What `read` reads, as JSON brings it back."""
+  content = {
+    "name": sweep.name,
+    "question": sweep.question,
+    "baseline": sweep.baseline,
+    "rotjax": rotjax.__version__,
+    "columns": sweep.columns,
+    "tuning": sweep.tuning and dataclasses.asdict(sweep.tuning),
+    "arms": [
+      {
+        "name": arm.name,
+        "address": arm.address,
+        "config": arm.config.to_dict(),
+      }
+      for arm in sweep.arms
+    ],
+  }
+  return json.loads(json.dumps(content))
 
 
 def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
@@ -139,15 +195,3 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
     raise errors.UserError(
       f"{file} is not a sweep of this version ({error})"
     ) from None
-
-
-def read_json(file: pathlib.Path) -> Any:
-  """What a JSON file holds.
-
-  Raises:
-    UserError: it is missing or broken.
-  """
-  try:
-    return json.loads(file.read_text())
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None

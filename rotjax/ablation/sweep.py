@@ -178,6 +178,7 @@ def _arm(base: Any, name: str, own: dict, overrides: dict) -> Arm:
     raise errors.UserError(f"arm name {name!r} cannot name a folder")
   try:
     config = config_lib.resolve(base, {**own, **overrides})
+    config = config_lib.absolute(config)
     config.name = name
     validation.check(config)
   except errors.UserError as error:

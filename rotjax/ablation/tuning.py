@@ -11,8 +11,8 @@ import math
 import pathlib
 from typing import Any
 
+from rotjax import claim, errors, run_folder, validation
 from rotjax import config as config_lib
-from rotjax import errors, run_folder, validation
 from rotjax import train as train_lib
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
@@ -113,9 +113,11 @@ def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
 
 
 def _validation_error(trial: Any, folder: pathlib.Path) -> float:
-  folder.mkdir(parents=True, exist_ok=True)
   try:
-    (error,) = train_lib.train(trial, [trial.seed], [folder], read_test=False)
+    with claim.Claim({folder: trial}) as held:
+      (error,) = train_lib.train(
+        trial, [trial.seed], [folder], held, read_test=False
+      )
   except run_folder.NotFiniteError:
     return math.inf
   return error

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rotjax import errors
 from rotjax.data import (
+  content,
   folder_files,
   folder_prepare,
   folders,
@@ -140,6 +141,14 @@ class Folder:
         much that cannot, too little for three splits.
     """
     return _prepared(self, folders.cache_root())
+
+  def content(self) -> str:
+    """Names what it holds; see `content.of`."""
+    prepared = self.prepare()
+    try:
+      return (prepared / content.FILE).read_text()
+    except OSError:  # prepared before there was such a file
+      return content.of_prepared(prepared)
 
   def find(self, root: pathlib.Path) -> folder_files.Found:
     """The files to prepare."""

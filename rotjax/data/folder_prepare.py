@@ -22,7 +22,14 @@ from typing import Any
 import tqdm
 
 from rotjax import errors, pictures, stopping
-from rotjax.data import folder_blocks, folder_files, folders, hashed, prepare
+from rotjax.data import (
+  content,
+  folder_blocks,
+  folder_files,
+  folders,
+  hashed,
+  prepare,
+)
 from rotjax.data import split as split_lib
 
 # The list of what was left out, beside the prepared files.
@@ -141,6 +148,14 @@ def _prepare(options, root, found, turned, blocks, place, name):
       builder.download_and_prepare()
     left_out = [*broken, *found.others, *several]
     _write(pathlib.Path(builder.data_dir) / LEFT_OUT, left_out)
+    used = [
+      (file.name, digest, file.angle_deg, part)
+      for file, digest, part in zip(found.files, digests, splits)
+      if part
+    ]
+    (pathlib.Path(builder.data_dir) / content.FILE).write_text(
+      f"{len(used)} pictures {content.digest(used)}"
+    )
 
   folder = prepare.publish(
     place, name, build, "XDG_CACHE_HOME may name another cache folder"

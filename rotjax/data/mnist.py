@@ -6,7 +6,7 @@ import pathlib
 from typing import Any, ClassVar
 
 from rotjax import errors
-from rotjax.data import folders, prepare, read, records
+from rotjax.data import content, folders, prepare, read, records
 from rotjax.data import split as split_lib
 
 # Train images, train labels, test images, test labels: the order in which
@@ -85,6 +85,10 @@ class Mnist:
       if all(os.path.isfile(manual / file) for file in FILES):
         return self._prepare(root, manual)
     return self._prepare(root, None)
+
+  def content(self) -> str:
+    """Names what it holds; see `content.of`."""
+    return content.of_prepared(self.prepare(), encoded=False)
 
   def _prepare(
     self, root: pathlib.Path, manual: pathlib.Path | None

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from rotjax import errors
-from rotjax.data import folders, prepare, read, records
+from rotjax.data import content, folders, prepare, read, records
 from rotjax.data import split as split_lib
 
 # To be raised whenever the splits or the pixels change: a prepared copy of
@@ -84,6 +84,10 @@ class Mnist5k:
         return folder
     root = root if folders.writable(root) else cache
     return prepare.publish(root, self.name, _build)
+
+  def content(self) -> str:
+    """Names what it holds; see `content.of`."""
+    return content.of_prepared(self.prepare(), encoded=False)
 
 
 def _build(root: pathlib.Path) -> None:

@@ -5,7 +5,7 @@ import pathlib
 from typing import ClassVar
 
 from rotjax import errors
-from rotjax.data import folders, read, records, streamed
+from rotjax.data import content, folders, read, records, streamed
 from rotjax.data import split as split_lib
 
 
@@ -81,6 +81,10 @@ class Tfds:
     return read.load(
       self._prepared(), split, self.classes, self.center, self.max_resident_mb
     )
+
+  def content(self) -> str:
+    """Names what it holds; see `content.of`."""
+    return content.of_prepared(self._find())
 
   def _prepared(self) -> records.Prepared:
     """The records, and which of their features are used."""

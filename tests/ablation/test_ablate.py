@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from rotjax import ablate, errors, stopping
-from rotjax.ablation import launch, manifest
+from rotjax import ablate, errors, locking, stopping
+from rotjax.ablation import launch, manifest, sweep
 
 EXPERIMENT = '''"""Which arm?"""
 from rotjax import config
@@ -190,21 +190,46 @@ def test_a_signal_between_two_seeds_stops_an_arm(tmp_path, monkeypatch):
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_refused_second_process_leaves_no_failure(tmp_path, monkeypatch):
+def test_a_refused_second_process_leaves_no_failure(tmp_path):
   argv = write(tmp_path)
   ablate.main([*argv, "--launcher", "print"])
   workdir = tmp_path / "run"
   plan = manifest.read(workdir)
   good = plan.arms[0]
-
-  def train_seeds(config, folders):
-    file = manifest.folder(workdir, good) / "failed.json"
-    file.write_text('{"error": "another process is at work"}')
-    return False
-
-  monkeypatch.setattr(launch.launch_lib, "train_seeds", train_seeds)
-  assert launch.run_arm(plan, good, workdir) is None
+  folder = manifest.folder(workdir, good)
+  with locking.Lock(folder):
+    before = sorted(folder.iterdir())
+    error = launch.run_arm(plan, good, workdir)
+    assert error.startswith(f"another process is at work in {folder}")
+    # What a worker that was refused is told of by its parent.
+    assert launch._process_error(workdir, good, 2) == error
+    assert sorted(folder.iterdir()) == before
   assert manifest.failure(workdir, good) is None
+
+
+def test_arms_that_are_running_keep_their_manifest(tmp_path):
+  argv = write(tmp_path)
+  ablate.main([*argv, "--launcher", "print"])
+  file = tmp_path / "run" / "sweep.json"
+  before = file.read_bytes()
+  with manifest.opened(tmp_path / "run") as plan:
+    assert [arm.name for arm in plan.arms] == ["good", "bad"]
+    # The same sweep may come again, another one may not.
+    ablate.main([*argv, "--launcher", "print"])
+    with pytest.raises(errors.UserError, match="another process is at work"):
+      ablate.main([*argv, "--launcher", "print", "--config.batch_size=8"])
+    assert file.read_bytes() == before
+  ablate.main([*argv, "--launcher", "print", "--config.batch_size=8"])
+  assert file.read_bytes() != before
+
+
+def test_arms_named_by_lists_have_folders_that_checkpoints_can_use(tmp_path):
+  name = r"[8, 8]\*?" + "é" * 200
+  arm = sweep.Arm(name, None, "12345678")
+  folder = manifest.folder(tmp_path, arm)
+  locking.check_path(folder)
+  folder.mkdir()
+  assert folder.name.startswith("_8, 8_") and folder.name.endswith("é-12345678")
 
 
 def test_bad_input_is_one_line(tmp_path, monkeypatch):
