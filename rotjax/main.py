@@ -1,9 +1,8 @@
 """`python -m rotjax.main`: trains a config, resumes it, or evaluates it."""
 
 from collections.abc import Sequence
-import pathlib
 
-from rotjax import cli
+from rotjax import cli, environment
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,14 +41,15 @@ def main(argv: Sequence[str]) -> int:
   args = p.parse_args(argv)
 
   # Only now what takes seconds to import.
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import launch, processes, stopping
 
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
   config = cli.load_config(args.config, overrides)
   processes.start(config.distributed)
-  workdir = pathlib.Path(args.workdir or f"runs/{config.name}").absolute()
+  environment.check_devices()
+  workdir = cli.workdir(args.workdir, f"runs/{config.name}")
   if args.mode == "eval":
     return launch.evaluate(config, workdir)
   return launch.train(config, workdir, args.overwrite)

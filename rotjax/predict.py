@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 import json
 import os
-import pathlib
 import sys
 from typing import Any
 
-from rotjax import cli
+from rotjax import cli, environment, paths
 
 # Degrees from the answer within which the probability is told.
 _WITHIN = (5, 15)
@@ -19,17 +18,23 @@ def main(argv: Sequence[str]) -> int:
   args = _parser().parse_args(argv)
 
   # Only now what takes seconds to import.
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import errors, predictor
 
   sheet, folder = (
-    path and pathlib.Path(path) for path in (args.contact_sheet, args.upright)
+    path if path is None else paths.to_write(path, what)
+    for path, what in (
+      (args.contact_sheet, "--contact-sheet"),
+      (args.upright, "--upright"),
+    )
   )
   if sheet and sheet.exists():
     raise errors.UserError(f"{sheet} exists already and is not overwritten")
   if folder and folder.exists() and not folder.is_dir():
     raise errors.UserError(f"--upright {folder} is not a folder")
-  found = predictor.load(args.workdir or args.model, args.tta)
+  flag = "--model" if args.workdir is None else "--workdir"
+  source = args.model if args.workdir is None else args.workdir
+  found = predictor.load(paths.absolute(source, flag), args.tta)
   command = _Command(found, folder, args.fit, sheet)
   rows = command.run(_paths(args.paths))
   if args.json:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 import json
-import pathlib
 
-from rotjax import cli
+from rotjax import cli, paths
 
 
 def main(argv: Sequence[str]) -> None:
@@ -39,12 +38,13 @@ def main(argv: Sequence[str]) -> None:
   from rotjax.ablation import formats as formats_lib
   from rotjax.ablation import manifest, publish, tables
 
-  workdir = pathlib.Path(args.workdir)
+  workdir = paths.absolute(args.workdir, "--workdir")
   plan = manifest.read(workdir)
   columns = [c for c in args.columns.split(",") if c]
   table = tables.build(plan, workdir, columns, args.sort)
   if args.out:
-    publish.write(plan, workdir, table, pathlib.Path(args.out))
+    out = paths.folder_to_write(args.out, "--out")
+    publish.write(plan, workdir, table, out)
   else:
     tables.write_all(table, workdir)
   if args.format == "json":
