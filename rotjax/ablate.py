@@ -169,7 +169,7 @@ def _end(plan, workdir) -> int:
 def _sbatch(script: str) -> str:
   try:
     done = subprocess.run(
-      ["sbatch"], input=script, capture_output=True, text=True
+      ["sbatch"], input=script, capture_output=True, encoding="utf-8"
     )
   except FileNotFoundError:
     raise errors.UserError(

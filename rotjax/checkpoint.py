@@ -21,10 +21,6 @@ from rotjax import errors
 
 _log = logging.getLogger("rotjax")
 
-# What fails in orbax's threads is raised by the next wait; its log would say it
-# hundreds of lines long.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
-
 
 class DamagedError(Exception):
   """A checkpoint that cannot be read, or not as it was written."""

@@ -158,10 +158,10 @@ def _environment_fault(error: Exception) -> str:
   modules = [f.f_globals.get("__name__", "") for f in frames]
   number = getattr(error, "errno", None)
   file = getattr(error, "filename", None)
-  if isinstance(error, OSError) and _stdout_fails():
+  if isinstance(error, OSError) and file == environment.STDOUT:
     _let_go_of_stdout()
     return (
-      f"stdout cannot be written ({error}): what the command wrote into its"
+      f"stdout cannot be written ({error.strerror}): what the command wrote into its"
       " folder stays"
     )
   if number in (errno.ENOSPC, errno.EDQUOT):
@@ -203,15 +203,6 @@ def _memory_advice(modules: Sequence[str]) -> str:
     ": lower batch_size (training) or eval.batch_views (evaluation), or use a"
     " machine with more"
   )
-
-
-def _stdout_fails() -> bool:
-  """Whether what is printed cannot be written: it is still in the buffer."""
-  try:
-    sys.stdout.flush()
-  except OSError:
-    return True
-  return False
 
 
 def _let_go_of_stdout() -> None:

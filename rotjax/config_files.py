@@ -148,7 +148,7 @@ def read(file: pathlib.Path) -> ml_collections.ConfigDict:
     UserError: it is not there, or not JSON of an object.
   """
   try:
-    return config_lib.from_json(file.read_text(encoding="utf-8"))
+    return config_lib.from_json(file.read_text("utf-8"))
   # Other JSON than an object raises either of the last two.
   except (OSError, ValueError, TypeError, AttributeError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None

@@ -36,6 +36,7 @@ _ALIASES = {
   "num_epochs": "num_steps",
   "iterations": "num_steps",
   "max_steps": "num_steps",
+  "steps": "num_steps",
   "train_steps": "num_steps",
   "batchsize": "batch_size",
   "beta1": "optim.b1",

@@ -1,6 +1,7 @@
 """What a command is started in: jax's variables, the streams, the cache."""
 
 import hashlib
+import io
 import logging
 import os
 import pathlib
@@ -12,6 +13,9 @@ from rotjax import errors, paths
 
 _log = logging.getLogger("rotjax")
 
+# What a failure to print has for a file's name.
+STDOUT = "<stdout>"
+
 _DEBUG = "some values are NaN on purpose, and a run that diverges is stopped"
 # Variable -> what rotjax needs it to be, and why; unset is that already.
 _NEEDED = {
@@ -22,6 +26,24 @@ _NEEDED = {
   "JAX_TRANSFER_GUARD": ("allow", "rotjax moves data to and from the device"),
 }
 _FALSE = ("", "0", "n", "no", "f", "false", "off")
+
+
+class _Stdout(io.TextIOWrapper):
+  """A stdout whose failures name it, as those of a file name the file."""
+
+  def write(self, text: str) -> int:
+    try:
+      return super().write(text)
+    except OSError as error:
+      error.filename = STDOUT
+      raise
+
+  def flush(self) -> None:
+    try:
+      super().flush()
+    except OSError as error:
+      error.filename = STDOUT
+      raise
 
 
 def settle() -> None:
@@ -40,10 +62,15 @@ def settle() -> None:
     if getattr(sys, name) is None:
       mode = "r" if name == "stdin" else "w"
       setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
-  # Tables hold degrees and plus-minus, file names anything at all.
-  reconfigure = getattr(sys.stdout, "reconfigure", None)
-  if reconfigure:
-    reconfigure(errors="replace")
+  # Not what a test or a notebook has put in its place.
+  if type(sys.stdout) is io.TextIOWrapper:
+    sys.stdout = _Stdout(
+      sys.stdout.buffer,
+      sys.stdout.encoding,
+      # Tables hold degrees and plus-minus, file names anything at all.
+      errors="replace",
+      line_buffering=sys.stdout.line_buffering,
+    )
 
 
 def check_devices() -> None:

@@ -204,7 +204,7 @@ def write_all(
   }
   records = folder / "metrics.jsonl"
   if records.exists():
-    lines = records.read_text().splitlines()
+    lines = records.read_text("utf-8").splitlines()
     figures["curves"] = curves([json.loads(line) for line in lines])
   (folder / "plots").mkdir(exist_ok=True)
   for name, figure in figures.items():

@@ -148,7 +148,7 @@ class RunFolder:
 def _lock(path: pathlib.Path) -> IO[str]:
   """Keeps a second process out; the system lets go of it with the process."""
   path.mkdir(parents=True, exist_ok=True)
-  file = open(path / ".lock", "w")
+  file = open(path / ".lock", "w", encoding="utf-8")
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
@@ -171,5 +171,6 @@ def not_finite(what: str, step: int) -> NotFiniteError:
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON so that a kill leaves the old file or the new one."""
   new = path.with_name(path.name + ".new")
-  new.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+  text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+  new.write_text(text, "utf-8")
   new.replace(path)

@@ -148,6 +148,6 @@ def read_json(file: pathlib.Path) -> Any:
     UserError: it is missing or broken.
   """
   try:
-    return json.loads(file.read_text())
+    return json.loads(file.read_text("utf-8"))
   except (OSError, ValueError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None

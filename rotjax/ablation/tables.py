@@ -342,6 +342,6 @@ def to_dict(table: Table) -> dict[str, Any]:
 def write_all(table: Table, folder: pathlib.Path) -> None:
   """table.md, .tex, .csv, .json and .html into a folder."""
   for ending, text_of in formats.FILES.items():
-    (folder / f"table.{ending}").write_text(text_of(table))
+    (folder / f"table.{ending}").write_text(text_of(table), "utf-8")
   text = json.dumps(to_dict(table), indent=2) + "\n"
-  (folder / "table.json").write_text(text)
+  (folder / "table.json").write_text(text, "utf-8")

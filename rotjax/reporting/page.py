@@ -138,8 +138,8 @@ def document(
   Returns:
     A complete HTML document that refers to nothing outside itself.
   """
-  style = (_FOLDER / "report.css").read_text()
-  script = (_FOLDER / "report.js").read_text()
+  style = (_FOLDER / "report.css").read_text("utf-8")
+  script = (_FOLDER / "report.js").read_text("utf-8")
   digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
   # Were a name to slip through unescaped, it could still not run or fetch.
   policy = (
