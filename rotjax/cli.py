@@ -161,8 +161,8 @@ def _environment_fault(error: Exception) -> str:
   if isinstance(error, OSError) and file == environment.STDOUT:
     _let_go_of_stdout()
     return (
-      f"stdout cannot be written ({error.strerror}): what the command wrote into its"
-      " folder stays"
+      f"stdout cannot be written ({error.strerror}): what the command wrote"
+      " into its folder stays"
     )
   if number in (errno.ENOSPC, errno.EDQUOT):
     where = f" for {file}" if file else ""

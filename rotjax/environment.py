@@ -57,11 +57,6 @@ def settle() -> None:
     os.environ.pop(name, None) if same else os.environ.update({name: needed})
     if not same:
       _log.warning("%s=%s is not followed: %s", name, given, why)
-  # A stream that the shell closed: its number must not go to another file.
-  for name in ("stdin", "stdout", "stderr"):
-    if getattr(sys, name) is None:
-      mode = "r" if name == "stdin" else "w"
-      setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
   # Not what a test or a notebook has put in its place.
   if type(sys.stdout) is io.TextIOWrapper:
     sys.stdout = _Stdout(
@@ -71,6 +66,11 @@ def settle() -> None:
       errors="replace",
       line_buffering=sys.stdout.line_buffering,
     )
+  # A stream that the shell closed: its number must not go to another file.
+  for name in ("stdin", "stdout", "stderr"):
+    if getattr(sys, name) is None:
+      mode = "r" if name == "stdin" else "w"
+      setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def check_devices() -> None:
