@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import json
 import pathlib
 
-from rotjax import cli
+from rotjax import cli, environment
 
 _VARIANTS = ("", "mnist", "all_digits", "mnist,all_digits")
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument("--out", required=True, metavar="DIR")
   cli.add_common_flags(p)
   args = p.parse_args(argv)
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import audit, run_folder
 
   out = pathlib.Path(args.out)

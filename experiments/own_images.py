@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from rotjax import cli
+from rotjax import cli, environment
 
 # Of few pictures: more of them to test on, and a network held back.
 SHARED = {
@@ -294,7 +294,7 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument("--smoke", action="store_true")
   cli.add_common_flags(p)
   args = p.parse_args(argv)
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import audit, launch, run_folder
   from rotjax import config as config_lib
 

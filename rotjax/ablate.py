@@ -1,12 +1,11 @@
 """`python -m rotjax.ablate`: every arm of a sweep, with its seeds."""
 
 from collections.abc import Sequence
-import pathlib
 import shlex
 import subprocess
 import sys
 
-from rotjax import cli, errors, stopping
+from rotjax import cli, environment, errors, paths, stopping
 
 _LAUNCHERS = ("local", "print", "slurm")
 # The usual ones; for others sbatch has variables (SBATCH_ACCOUNT, ...), but for
@@ -18,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
   """Runs the command; returns its exit status."""
   argv, overrides = cli.split_overrides(argv)
   args = _parser().parse_args(argv)
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   if args.workers < 1:
     raise errors.UserError(f"--workers={args.workers} must be at least 1")
   from rotjax import processes
@@ -31,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
   from rotjax.ablation import manifest, sweep
 
   plan = sweep.load(args.sweep, overrides)
-  workdir = pathlib.Path(args.workdir or f"runs/{plan.name}").absolute()
+  workdir = cli.workdir(args.workdir, f"runs/{plan.name}")
   if args.launcher != "local":
     if not args.dry_run:
       manifest.write(workdir, plan)
@@ -134,7 +133,7 @@ def _run_one(args) -> int:
 
   if not args.workdir:
     raise errors.UserError("--arm needs the sweep's --workdir")
-  workdir = pathlib.Path(args.workdir).absolute()
+  workdir = paths.absolute(args.workdir, "--workdir")
   try:
     # Open between two seeds and trials too: a signal must not kill it there.
     with manifest.opened(workdir) as plan, stopping.on_signals():
@@ -170,7 +169,7 @@ def _end(plan, workdir) -> int:
 def _sbatch(script: str) -> str:
   try:
     done = subprocess.run(
-      ["sbatch"], input=script, capture_output=True, text=True
+      ["sbatch"], input=script, capture_output=True, encoding="utf-8"
     )
   except FileNotFoundError:
     raise errors.UserError(

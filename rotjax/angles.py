@@ -100,6 +100,17 @@ def hashed_uniform(index: np.ndarray) -> np.ndarray:
   return (h ^ (h >> np.uint64(16))) / 2.0**32
 
 
+# What a distribution draws from, and what it leaves aside.
+_USED = {
+  "uniform": ("range_deg",),
+  "grid": ("range_deg", "step_deg"),
+  "values": ("values_deg",),
+}
+_FIELDS = ("range_deg", "step_deg", "values_deg")
+# Finer float32 does not tell apart; a grid so fine has 360,000 points.
+_FINEST_DEG = 1e-3
+
+
 @dataclasses.dataclass(frozen=True)
 class Angles:
   """Which angles are drawn, and on which circle they are scored.
@@ -110,6 +121,7 @@ class Angles:
     step_deg: spacing of the grid, from the range's lower end.
     range_deg: lower and upper end, degrees; a full turn leaves the upper out.
     values_deg: the list for "values".
+      Of these three, one that its distribution does not use is refused.
     period_deg: the content's own period: 360, or 360/n where it is n-fold
       symmetric. Angles are trained and scored modulo it.
   """
@@ -121,17 +133,16 @@ class Angles:
   period_deg: float = 360.0
 
   def __post_init__(self):
-    if self.distribution not in ("uniform", "grid", "values"):
-      raise errors.unknown(
-        "angles.distribution", self.distribution, ("uniform", "grid", "values")
-      )
-    fold = 360 / self.period_deg if self.period_deg > 0 else 0.5
-    if abs(fold - round(fold)) > 1e-9 or fold < 1:
+    if self.distribution not in _USED:
+      raise errors.unknown("angles.distribution", self.distribution, _USED)
+    # Down to a degree; written so that NaN is refused, too.
+    fold = 360 / self.period_deg if self.period_deg >= 1 else 0.5
+    if not (1 <= fold and abs(fold - round(fold)) <= 1e-9):
       raise errors.UserError(
         f"angles.period_deg = {self.period_deg} is not 360/n: use 360, 180,"
-        " 120, 90, ..."
+        " 120, 90, ... 1"
       )
-    if len(self.range_deg) != 2 or self.range_deg[0] >= self.range_deg[1]:
+    if len(self.range_deg) != 2 or not self.range_deg[0] < self.range_deg[1]:
       raise errors.UserError(
         f"angles.range_deg = {self.range_deg} is not (low, high) with"
         " low < high"
@@ -140,7 +151,10 @@ class Angles:
       raise errors.UserError(
         f"angles.range_deg = {self.range_deg} spans more than 360 degrees"
       )
+    for end in self.range_deg:
+      errors.check_range("an end of angles.range_deg", end, -720, 720)
     width = self.range_deg[1] - self.range_deg[0]
+    errors.check_range("the width of angles.range_deg", width, _FINEST_DEG, 360)
     periods = width / self.period_deg
     if periods > 1 and abs(periods - round(periods)) > 1e-9:
       raise errors.UserError(
@@ -148,15 +162,49 @@ class Angles:
         f" angles.period_deg = {self.period_deg} more often than the rest: use"
         " one period or less"
       )
-    if self.distribution == "grid" and self.step_deg <= 0:
+    if (
+      self.distribution == "grid" and not _FINEST_DEG <= self.step_deg <= width
+    ):
       raise errors.UserError(
-        f"angles.step_deg = {self.step_deg} must be positive"
+        f"angles.step_deg = {self.step_deg} must be positive, at least"
+        f" {_FINEST_DEG}, and no more than the range is wide, {width:g}"
       )
-    if self.distribution == "values" and not self.values_deg:
+    if self.distribution == "values":
+      self._check_values()
+    self._check_ignored()
+
+  def _check_values(self):
+    if not self.values_deg:
       raise errors.UserError(
         'angles.distribution = "values" needs angles.values_deg, e.g.'
         " (0, 90, 180, 270)"
       )
+    errors.check_range(
+      "the number of angles.values_deg", len(self.values_deg), 1, 36_000
+    )
+    for value in self.values_deg:
+      errors.check_range("an angle of angles.values_deg", value, -720, 720)
+    # Twice the same would be twice as likely.
+    turns = sorted(round(value % 360, 6) % 360 for value in self.values_deg)
+    twice = [b for a, b in zip(turns, turns[1:]) if a == b]
+    if twice:
+      raise errors.UserError(
+        f"angles.values_deg = {self.values_deg} holds {twice[0]:g} degrees, up"
+        " to whole turns, twice: each is equally likely, so name it once"
+      )
+
+  def _check_ignored(self):
+    """Refuses what was set and would change nothing."""
+    used = _USED[self.distribution]
+    for field in dataclasses.fields(self):
+      ignored = field.name in _FIELDS and field.name not in used
+      if ignored and getattr(self, field.name) != field.default:
+        raise errors.UserError(
+          f"angles.{field.name} = {getattr(self, field.name)} has no effect"
+          f" where angles.distribution = {self.distribution!r}: leave it at"
+          f" {field.default}, or choose the distribution"
+          f" {' or '.join(repr(d) for d in _USED if field.name in _USED[d])}"
+        )
 
   @property
   def width_deg(self) -> float:

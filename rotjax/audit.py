@@ -7,7 +7,7 @@ import pathlib
 import time
 from typing import Any
 
-from rotjax import cli
+from rotjax import cli, environment
 
 # The verdict's threshold, and the worth of the planted control: nats.
 LIMIT = 0.02
@@ -223,19 +223,20 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument("--num_sources", type=int, default=4000, metavar="N")
   cli.add_common_flags(p)
   args = p.parse_args(argv)
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import errors, processes, run_folder
 
   processes.refuse_several("rotjax.audit")
   if args.num_steps < 2 or args.num_sources < 64:
     raise errors.UserError("--num_steps is at least 2, --num_sources 64")
   config = cli.load_config(args.config, overrides)
+  folder = cli.workdir(args.workdir, f"runs/audit-{config.name}")
+  environment.check_devices()
   report = run(config, args.num_steps, args.num_sources)
-  folder = pathlib.Path(args.workdir or f"runs/audit-{config.name}")
   folder.mkdir(parents=True, exist_ok=True)
   run_folder.write_json(folder / "audit.json", report)
   plot(report, folder / "audit.png")
-  print(f"{text(report)}\n\n  {report['seconds']:.0f} s, {folder.absolute()}")
+  print(f"{text(report)}\n\n  {report['seconds']:.0f} s, {folder}")
   return 0 if report["passed"] else 3
 
 

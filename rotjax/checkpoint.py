@@ -22,10 +22,6 @@ from rotjax import errors
 
 _log = logging.getLogger("rotjax")
 
-# What fails in orbax's threads is raised by the next wait; its log would say it
-# hundreds of lines long.
-logging.getLogger("absl").setLevel(logging.CRITICAL)
-
 
 # Where `save` moves what it must not delete.
 SET_ASIDE = "set_aside"

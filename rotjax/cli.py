@@ -1,4 +1,4 @@
-"""What the commands share: flags, one-line errors, exit status, the cache."""
+"""What the commands share: flags, one-line errors, exit status."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -6,12 +6,17 @@ import errno
 import logging
 import os
 import pathlib
-import platform
 import sys
 import traceback
 from typing import Any
 
-from rotjax import errors
+from rotjax import commands, environment, errors, paths
+
+# The system's refusals that name a file: no bug, whoever asked for the file.
+_REFUSALS = (
+  *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR),
+  *(errno.EISDIR, errno.ELOOP, errno.EIO, errno.ESTALE, errno.ETXTBSY),
+)
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -43,7 +48,36 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 class _Parser(argparse.ArgumentParser):
   """An ArgumentParser whose mistakes are one line, like all others."""
 
+  def parse_args(self, args=None, namespace=None):
+    """As argparse does; a mistyped flag is told before one that is missing."""
+    self._given = [str(item) for item in args or ()]
+    known = self._flags()
+    for item in self._given:
+      flag = item.partition("=")[0]
+      if flag == "--":
+        break
+      if len(flag) > 1 and flag[0] == "-" and not flag[1:2].isdigit():
+        if flag not in known:
+          named = [f for f in known if f.startswith("--")]
+          raise commands.unknown_flag(flag, named, self.prog)
+    return super().parse_args(args, namespace)
+
+  def _flags(self) -> set[str]:
+    """Its own flags, and those of the commands below it."""
+    found = set(self._option_string_actions)
+    for action in self._actions:
+      if isinstance(action, argparse._SubParsersAction):
+        for below in action.choices.values():
+          found |= set(below._option_string_actions)
+    return found
+
   def error(self, message):
+    words = [item for item in getattr(self, "_given", ()) if item[:1] != "-"]
+    fields = [word for word in words if word.startswith("config.")]
+    if "unrecognized arguments" in message and fields:
+      message += f": did you mean --{fields[0]}?"
+    elif "required: --config" in message and words:
+      message += f": did you mean --config {words[0]}?"
     raise errors.UserError(f"{message} (see {self.prog} --help)")
 
 
@@ -64,10 +98,15 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
   Args:
     command: takes the arguments, returns its exit status or None.
   """
-  logging.basicConfig(format="rotjax: %(message)s", level=logging.WARNING)
-  logging.getLogger("rotjax").setLevel(logging.INFO)
+  _log_to_stderr()
+  environment.settle()
   try:
-    sys.exit(command(sys.argv[1:]) or 0)
+    try:
+      status = command(sys.argv[1:])
+    except SystemExit as leaving:  # --help
+      status = leaving.code if isinstance(leaving.code, int) else 1
+    sys.stdout.flush()
+    sys.exit(status or 0)
   except errors.ToldElsewhereError:
     sys.exit(2)
   except errors.UserError as error:
@@ -76,22 +115,13 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
     _fail("interrupted", 130)
   except BrokenPipeError:
     # Whoever read our output has gone; nothing is left to tell it.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _let_go_of_stdout()
     sys.exit(1)
   except Exception as error:
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-      file = getattr(error, "filename", None)
-      where = f" for {file}" if file else ""
-      message = (
-        f"no space left on the disk{where}: free some and run the same command"
-        " again, which goes on from the last good checkpoint"
-      )
-    elif _out_of_memory(error):
-      message = (
-        "out of memory: lower batch_size (training) or eval.batch_views"
-        " (evaluation), for example --config.eval.batch_views=256"
-      )
-    elif _one_of_several() and _peer_lost(error):
+    message = _environment_fault(error)
+    if message:
+      _fail(message, leave=_one_of_several())
+    if _one_of_several() and _peer_lost(error):
       _fail(
         "another process of this job has ended or cannot be reached; its own"
         " output says why. The same command goes on from the last good"
@@ -99,16 +129,92 @@ def run(command: Callable[[Sequence[str]], int | None]) -> None:
         status=1,
         leave=True,
       )
-    else:
-      if _one_of_several():
-        traceback.print_exc()
-        _leave(1)
-      raise
-    _fail(message, leave=_one_of_several())
+    if _one_of_several():
+      traceback.print_exc()
+      _leave(1)
+    raise
+
+
+def _log_to_stderr() -> None:
+  """Our words as "rotjax: ...", a library's under its own name."""
+  handler = logging.StreamHandler()
+  # What fails in orbax's threads is raised by the next wait; its log would say
+  # it hundreds of lines long.
+  handler.addFilter(
+    lambda record: record.name != "absl" or record.levelno >= logging.CRITICAL
+  )
+  logging.basicConfig(
+    format="%(name)s: %(message)s", level=logging.WARNING, handlers=[handler]
+  )
+  logging.getLogger("rotjax").setLevel(logging.INFO)
+
+
+def _environment_fault(error: Exception) -> str:
+  """What to say of an error that is the machine's or its user's; "" for a bug.
+
+  Where in rotjax it came up tells what it was about.
+  """
+  frames = [f for f, _ in traceback.walk_tb(error.__traceback__)]
+  modules = [f.f_globals.get("__name__", "") for f in frames]
+  number = getattr(error, "errno", None)
+  file = getattr(error, "filename", None)
+  if isinstance(error, OSError) and file == environment.STDOUT:
+    _let_go_of_stdout()
+    return (
+      f"stdout cannot be written ({error.strerror}): what the command wrote"
+      " into its folder stays"
+    )
+  if number in (errno.ENOSPC, errno.EDQUOT):
+    where = f" for {file}" if file else ""
+    again = "run the same command again"
+    if "rotjax.train" in modules:
+      again += ", which goes on from the last good checkpoint"
+    return f"no space left on the disk{where}: free some and {again}"
+  if isinstance(error, OSError) and number in _REFUSALS and file is not None:
+    return f"{os.fspath(file)!r}: {error.strerror}"
+  if _out_of_memory(error):
+    return f"out of memory{_memory_advice(modules)}"
+  if isinstance(error, ValueError) and "jax._src.config" in modules[-2:]:
+    return f"a variable of jax (JAX_...) is not valid: {error}"
+  if modules[-1:] == ["jax._src.xla_bridge"]:
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    return f"jax cannot start (JAX_PLATFORMS={asked!r}): {error}"
+  return ""
+
+
+def _memory_advice(modules: Sequence[str]) -> str:
+  """What to lower, by where the memory ran out."""
+  if "rotjax.evaluate" in modules:
+    return (
+      " in evaluation: lower eval.batch_views, for example"
+      " --config.eval.batch_views=128; no number changes, and the same run goes"
+      " on (--workdir)"
+    )
+  if "rotjax.train" in modules:
+    return (
+      " in training: --config.seeds_together=off where there are several seeds,"
+      " and --config.data.max_resident_mb=0 where the data has it, change no"
+      " number; a lower batch_size, view.size or a smaller model is another"
+      " experiment with a --workdir of its own"
+    )
+  if {"rotjax.predictor", "rotjax.pictures", "rotjax.upright"} & {*modules}:
+    return ": a picture is too large for it; make it smaller"
+  return (
+    ": lower batch_size (training) or eval.batch_views (evaluation), or use a"
+    " machine with more"
+  )
+
+
+def _let_go_of_stdout() -> None:
+  """Sends what is left of the output nowhere, so that the exit is quiet."""
+  os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, status: int = 2, leave: bool = False) -> None:
-  print("rotjax: " + " ".join(message.split()), file=sys.stderr)
+  try:
+    print("rotjax: " + " ".join(message.split()), file=sys.stderr)
+  except OSError:
+    pass  # stderr is full or gone; the status says it
   if leave:
     _leave(status)
   sys.exit(status)
@@ -142,33 +248,13 @@ def _out_of_memory(error: BaseException) -> bool:
   return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def use_compile_cache(enabled: bool) -> None:
-  """Keeps compiled programs in the user's cache folder, by machine and version.
+def workdir(given: str | None, default: str) -> pathlib.Path:
+  """The folder that --workdir names, absolute; it need not exist.
 
-  The folder holds code: it is the user's own and never a shared one. A user's
-  JAX_COMPILATION_CACHE_DIR takes precedence.
+  Raises:
+    UserError: none can be there.
   """
-  import jax  # not at the top: --help must not wait for it
-
-  if not enabled or os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-    return
-  root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-  machine = f"{platform.machine()}-{_cpu_digest()}-jax{jax.__version__}"
-  folder = pathlib.Path(root) / "rotjax" / "compiled" / machine
-  jax.config.update("jax_compilation_cache_dir", str(folder))
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def _cpu_digest() -> str:
-  """Names this CPU's instruction set: code for another may not run here."""
-  import hashlib
-
-  try:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-  except OSError:
-    return "cpu"
-  flags = [line for line in lines if line.startswith(("flags", "Features"))]
-  return hashlib.sha256("".join(flags[:1]).encode()).hexdigest()[:8]
+  return paths.folder_to_write(default if given is None else given, "--workdir")
 
 
 def add_common_flags(p: argparse.ArgumentParser) -> None:

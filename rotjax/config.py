@@ -6,18 +6,16 @@ optim, data) first replaces that sub-config by the named entry's defaults, then
 the other overrides apply; an unknown field is refused with the near names.
 """
 
-import ast
 from collections.abc import Callable, Mapping
 import hashlib
 import importlib
-import inspect
 import json
 import os
 from typing import Any
 
 import ml_collections
 
-from rotjax import errors
+from rotjax import entries, errors, values
 
 # Fields and sections that may differ when a run is resumed and that name no
 # folder: memory, dispatch, what is written when. They change no number.
@@ -45,19 +43,12 @@ NAMED = ("data", "head", "model", "optim")
 
 
 def _entry(section: str, name: str) -> Callable:
-  """The dataclass behind `section.name`: a key, or a dotted path to a class."""
+  """The class behind `section.name`: a key's, or that of a dotted path."""
   table = _table(section)
   if name in table:
     return table[name]
-  module, _, attribute = name.rpartition(".")
-  if module:
-    try:
-      return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-      raise errors.UserError(
-        f"{section}.name = {name!r} is a dotted path that cannot be imported:"
-        f" {error}"
-      ) from None
+  if "." in name and "/" not in name:  # "c4/en.noblocklist" is a dataset
+    return entries.load(section, name)
   if section == "data":  # any other prepared TFDS dataset
     return importlib.import_module("rotjax.data").find(name)
   raise errors.unknown(section, name, table)
@@ -69,13 +60,8 @@ def defaults(section: str, name: str) -> ml_collections.ConfigDict:
   A field whose name clashes with a method ends in an underscore in Python
   (`loss_`) and not in the config (`head.loss`).
   """
-  fields = _fields(_entry(section, name))
+  fields = entries.fields(f"{section}.name = {name!r}", _entry(section, name))
   return ml_collections.ConfigDict({"name": name, **fields})
-
-
-def _fields(factory: Callable) -> dict[str, Any]:
-  parameters = inspect.signature(factory).parameters.values()
-  return {p.name.rstrip("_"): p.default for p in parameters}
 
 
 def build(section: str, sub: Mapping[str, Any]) -> Any:
@@ -89,24 +75,28 @@ def build(section: str, sub: Mapping[str, Any]) -> Any:
     UserError: a name or a value that does not exist, from the object's own
       checks.
   """
-  return _construct(_entry(section, sub["name"]), sub)
+  factory = _entry(section, sub["name"])
+  if factory in _table(section).values():
+    return entries.construct(factory, sub)
+  return entries.foreign(section, sub["name"], factory, sub)
 
 
-def _construct(factory: Callable, sub: Mapping[str, Any]) -> Any:
-  # A config.json from before a field existed means that field's default.
-  given = {n: n.rstrip("_") for n in inspect.signature(factory).parameters}
-  return factory(**{n: sub[key] for n, key in given.items() if key in sub})
+def _class_of(section: str) -> Callable:
+  """What the sub-configs without a name are built as."""
+  return {
+    "view": lambda: importlib.import_module("rotjax.view").View,
+    "angles": lambda: importlib.import_module("rotjax.angles").Angles,
+  }[section]()
 
 
 def build_view(config: Mapping[str, Any]) -> Any:
   """The view of `config.view`, its centre not yet resolved."""
-  return _construct(importlib.import_module("rotjax.view").View, config["view"])
+  return entries.construct(_class_of("view"), config["view"])
 
 
 def build_angles(config: Mapping[str, Any]) -> Any:
   """The angles of `config.angles`."""
-  cls = importlib.import_module("rotjax.angles").Angles
-  return _construct(cls, config["angles"])
+  return entries.construct(_class_of("angles"), config["angles"])
 
 
 def base() -> ml_collections.ConfigDict:
@@ -145,8 +135,8 @@ def base() -> ml_collections.ConfigDict:
   config.head = defaults("head", "vonmises")
   config.optim = defaults("optim", "adam")
   # What the network sees (view.py) and which angles are drawn (angles.py).
-  config.view = _fields(importlib.import_module("rotjax.view").View)
-  config.angles = _fields(importlib.import_module("rotjax.angles").Angles)
+  config.view = entries.fields("view", _class_of("view"))
+  config.angles = entries.fields("angles", _class_of("angles"))
   config.eval = ml_collections.ConfigDict(
     {
       # Validation every so many steps, and at the end; 0: at the end only.
@@ -289,56 +279,64 @@ def resolve(
     name = overrides.pop(f"{section}.name", None)
     if name is not None and name != config[section].name:
       config[section] = defaults(section, str(name))
+  flat = flatten(config)
   for key, value in overrides.items():
-    flat = flatten(config)
     if key not in flat:
-      raise errors.unknown("config field", key, flat)
-    owner = config
+      raise _unknown_field(key, flat)
     *path, last = key.split(".")
+    owner = config
     for part in path:
       owner = owner[part]
-    owner[last] = _parse(key, value, flat[key])
+    item = _items_of(path[0], config, last) if path else None
+    owner[last] = values.parse(key, value, flat[key], item)
   return config
 
 
-def _parse(key: str, value: Any, current: Any) -> Any:
-  """`value`, or what the string stands for, in the type of `current`."""
-  kind = type(current)
-  try:
-    if kind is str:
-      return str(value)
-    if isinstance(value, str):
-      text = value.strip().lower() if kind is bool else value
-      value = ast.literal_eval(
-        {"true": "True", "false": "False"}.get(text, text)
+def _items_of(section: str, config: Any, field: str) -> type | None:
+  """What a tuple's items are, where its class says so."""
+  if section in NAMED:
+    factory = _entry(section, config[section].name)
+  elif section in ("view", "angles"):
+    factory = _class_of(section)
+  else:
+    return None
+  return entries.items_of(factory, field)
+
+
+def complete(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """A config with every field of `base()`, each of its field's type.
+
+  Args:
+    config: nested mappings; a field that is not there has its default.
+
+  Raises:
+    UserError: an unknown field, or a value that does not fit it.
+  """
+  return resolve(base(), flatten(config))
+
+
+def _unknown_field(key: str, flat: Mapping[str, Any]) -> errors.UserError:
+  """The error for a field that this config does not have."""
+  section, _, field = key.partition(".")
+  if f"{key}.name" in flat:  # --config.head=bins
+    return errors.UserError(
+      f"unknown config field {key!r}: it is a group of fields, and"
+      f" {key}.name chooses among"
+      f" {', '.join(sorted(_table(key)))}: --config.{key}.name=..."
+    )
+  if section in NAMED and field:
+    having = [
+      name
+      for name, factory in sorted(_table(section).items())
+      if field in entries.fields(name, factory)
+    ]
+    if having:
+      return errors.UserError(
+        f"unknown config field {key!r}: {section}.name ="
+        f" {flat[f'{section}.name']!r} has no {field}; these have it:"
+        f" {', '.join(having)} (--config.{section}.name={having[0]})"
       )
-    if kind is tuple:
-      items = value if isinstance(value, (tuple, list)) else (value,)
-      item = type(current[0]) if current else None
-      return tuple(x if item is None else _exact(x, item) for x in items)
-    return _exact(value, kind)
-  except (ValueError, SyntaxError, TypeError):
-    raise errors.UserError(
-      f"--config.{key}={value} is not {_article(kind)}; it is"
-      f" {current!r} by default"
-    ) from None
-
-
-def _exact(value: Any, kind: type) -> Any:
-  if kind is float and type(value) in (int, float):
-    return float(value)
-  if type(value) is not kind:
-    raise TypeError(value)
-  return value
-
-
-def _article(kind: type) -> str:
-  return {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    tuple: "a tuple such as (3,)",
-  }[kind]
+  return errors.unknown("config field", key, flat, entries.meant(key, flat))
 
 
 def to_json(config: ml_collections.ConfigDict) -> str:

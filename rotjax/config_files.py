@@ -1,13 +1,29 @@
 """Finding and reading config files, and the config.json of a run."""
 
+from collections.abc import Callable
 import importlib.util
+import inspect
 import pathlib
+import traceback
 import types
+from typing import Any
 
 import ml_collections
 
 from rotjax import config as config_lib
-from rotjax import errors
+from rotjax import errors, paths
+
+
+def split(spec: str) -> tuple[str, str]:
+  """`FILE[:variant]` -> the file and the variant, "" for none.
+
+  A path may hold colons itself: the last one counts, and only where the whole
+  is no file and what follows it is no path.
+  """
+  name, colon, variant = spec.rpartition(":")
+  if not colon or "/" in variant or paths.absolute(spec, "--config").is_file():
+    return spec, ""
+  return name, variant
 
 
 def find_file(name: str) -> pathlib.Path:
@@ -16,16 +32,20 @@ def find_file(name: str) -> pathlib.Path:
   Raises:
     UserError: neither exists; the shipped names nearest to it come first.
   """
-  path = pathlib.Path(name)
+  path = paths.absolute(name, "--config")
   if path.is_file():
     return path
+  if (path / "config.json").is_file():
+    raise errors.UserError(
+      f"--config {name} is a run folder: name its {name}/config.json"
+    )
   here = pathlib.Path(__file__).parent
   # In a wheel the configs lie inside the package, in a checkout beside it.
   folders = [here / "shipped_configs", here.parent / "configs"]
   shipped = {
     file.stem: file for folder in folders for file in folder.glob("*.py")
   }
-  if path.stem in shipped:
+  if path.stem in shipped and path.suffix in ("", ".py"):
     return shipped[path.stem]
   raise errors.unknown("config", name, shipped)
 
@@ -39,15 +59,29 @@ def load_module(path: pathlib.Path) -> types.ModuleType:
   module_spec = importlib.util.spec_from_file_location(
     f"rotjax_config_{path.stem}", path
   )
-  assert module_spec and module_spec.loader, path  # as for any .py file
-  module = importlib.util.module_from_spec(module_spec)
-  try:
-    module_spec.loader.exec_module(module)
-  except Exception as error:
+  if module_spec is None or module_spec.loader is None:
     raise errors.UserError(
-      f"config file {path} cannot be read: {type(error).__name__}: {error}"
-    ) from error
+      f"config file {path} is neither Python (.py) nor a run's config.json"
+    )
+  module = importlib.util.module_from_spec(module_spec)
+  loader = module_spec.loader
+  _call(path, "cannot be read", lambda: loader.exec_module(module))
   return module
+
+
+def _call(path: pathlib.Path, what: str, function: Callable[[], Any]) -> Any:
+  """Calls what a config file holds; whatever it raises becomes one line."""
+  try:
+    return function()
+  except errors.UserError:
+    raise
+  except (Exception, SystemExit) as error:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if f.filename == str(path)]
+    where = f", line {lines[-1]}" if lines else ""
+    raise errors.UserError(
+      f"config file {path} {what}{where}: {type(error).__name__}: {error}"
+    ) from error
 
 
 def config_of(
@@ -56,13 +90,33 @@ def config_of(
   """What its `get_config(variant)` returns, named after file and variant.
 
   Raises:
-    UserError: there is no such function or variant.
+    UserError: there is no such function or variant, or it returns something
+      else than a config.
   """
-  if not callable(getattr(module, "get_config", None)):
+  get_config = getattr(module, "get_config", None)
+  if not callable(get_config):
     raise errors.UserError(
       f"config file {path} has no function get_config(variant)"
     )
-  config = module.get_config(variant)
+  # One without an argument has no variants.
+  takes = _call(
+    path,
+    "cannot be read",
+    lambda: bool(inspect.signature(get_config).parameters),
+  )
+  if variant and not takes:
+    raise errors.UserError(
+      f"config file {path} has no variant {variant!r}: its get_config takes"
+      " no argument"
+    )
+  arguments = [variant] if takes else []
+  config = _call(path, "fails", lambda: get_config(*arguments))
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise errors.UserError(
+      f"config file {path}: get_config returns {type(config).__name__}, not a"
+      " config: return config.make(variant, overrides, VARIANTS)"
+    )
+  config = config_lib.complete(config)
   config.name = "-".join([path.stem, *filter(None, variant.split(","))])
   return config
 
@@ -70,12 +124,21 @@ def config_of(
 def load(spec: str) -> ml_collections.ConfigDict:
   """The config that `--config FILE[:variant]` names, with its name set.
 
+  Args:
+    spec: a config file, a shipped one's name, or a run's config.json, each
+      perhaps with a variant.
+
   Raises:
     UserError: no such file, a file without `get_config`, or one that fails.
   """
-  name, _, variant = spec.partition(":")
+  name, variant = split(spec)
   path = find_file(name)
-  return config_of(load_module(path), path, variant)
+  if path.suffix != ".json":
+    return config_of(load_module(path), path, variant)
+  found = read(path)
+  config = config_lib.make(variant, config_lib.flatten(found))
+  config.name = "-".join([config.name, *filter(None, variant.split(","))])
+  return config
 
 
 def read(file: pathlib.Path) -> ml_collections.ConfigDict:
@@ -85,7 +148,7 @@ def read(file: pathlib.Path) -> ml_collections.ConfigDict:
     UserError: it is not there, or not JSON of an object.
   """
   try:
-    return config_lib.from_json(file.read_text())
+    return config_lib.from_json(file.read_text("utf-8"))
   # Other JSON than an object raises either of the last two.
   except (OSError, ValueError, TypeError, AttributeError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None

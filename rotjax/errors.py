@@ -18,19 +18,41 @@ class ToldElsewhereError(UserError):
   """The mistake of another process of the job, which has told it."""
 
 
-def unknown(kind: str, name: str, valid: Iterable[str]) -> UserError:
+def check_range(field: str, value: float, low: float, high: float) -> None:
+  """Raises UserError unless a field's number is from `low` to `high`.
+
+  Args:
+    field: as it is called in a config.
+    value: of the field; NaN is in no range.
+    low: the least that is valid.
+    high: the most that is.
+  """
+  if not low <= value <= high:
+    raise UserError(
+      f"{field} = {value} is not in {_plain(low)} ... {_plain(high)}"
+    )
+
+
+def _plain(number: float) -> str:
+  return str(number) if isinstance(number, int) else f"{number:g}"
+
+
+def unknown(
+  kind: str, name: str, valid: Iterable[str], meant: Iterable[str] = ()
+) -> UserError:
   """The error for a name that is not one of `valid`, nearest names first.
 
   Args:
     kind: what the name stands for ("head", "config field", ...).
     name: the name given.
     valid: the names that exist.
+    meant: those of `valid` that are likely meant; found by spelling if empty.
 
   Returns:
     The error, to be raised by the caller.
   """
   valid = sorted(valid)
-  near = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
+  near = list(meant) or difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
   hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
   others = [v for v in valid if v not in near]
   # A hundred metrics after the near ones would bury them.

@@ -1,9 +1,8 @@
 """`python -m rotjax.export`: a finished run as one file, for any platform."""
 
 from collections.abc import Sequence
-import pathlib
 
-from rotjax import cli
+from rotjax import cli, paths
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,12 +29,13 @@ def main(argv: Sequence[str]) -> int:
 
   from rotjax import errors, model_file, pictures, predictor
 
-  out = pathlib.Path(args.out)
+  workdir = paths.absolute(args.workdir, "--workdir")
+  out = paths.to_write(args.out, "--out")
   if out.exists() and not (args.overwrite and out.is_file()):
     raise errors.UserError(
       f"{out} exists already: choose another --out, or --overwrite it"
     )
-  spec, fn = predictor.describe_run(pathlib.Path(args.workdir), args.tta)
+  spec, fn = predictor.describe_run(workdir, args.tta)
   notes = {
     "square": pictures.square_in_words(spec),
     "trained": f"{spec.trained}: of others an answer means nothing",

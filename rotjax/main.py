@@ -1,9 +1,8 @@
 """`python -m rotjax.main`: trains a config, resumes it, or evaluates it."""
 
 from collections.abc import Sequence
-import pathlib
 
-from rotjax import cli, errors
+from rotjax import cli, environment, errors, paths
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
   args = p.parse_args(argv)
 
   # Only now what takes seconds to import.
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import launch, processes, stopping
 
   if args.time_limit is not None:
@@ -58,14 +57,17 @@ def main(argv: Sequence[str]) -> int:
   if args.config:
     config = cli.load_config(args.config, overrides)
   elif args.mode == "eval" and args.workdir:
-    config = launch.config_of(pathlib.Path(args.workdir).absolute(), overrides)
+    config = launch.config_of(
+      paths.absolute(args.workdir, "--workdir"), overrides
+    )
   else:
     raise errors.UserError(
       "--config is needed: a file, or the name of a shipped one (vonmises);"
       " --mode eval does with --workdir"
     )
   processes.start(config.distributed)
-  workdir = pathlib.Path(args.workdir or f"runs/{config.name}").absolute()
+  environment.check_devices()
+  workdir = cli.workdir(args.workdir, f"runs/{config.name}")
   if args.mode == "eval":
     return launch.evaluate(config, workdir)
   return launch.train(config, workdir, args.overwrite)

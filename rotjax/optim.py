@@ -42,7 +42,7 @@ class Optimizer:
       raise errors.UserError(
         f"optim.learning_rate = {self.learning_rate} must be positive"
       )
-    if not self.clip_norm >= 0:
+    if not 0 <= self.clip_norm < float("inf"):
       raise errors.UserError(
         f"optim.clip_norm = {self.clip_norm} must be positive, or 0 for none"
       )
@@ -79,6 +79,16 @@ class Optimizer:
     return rule
 
 
+def _check_decay(field: str, value: float) -> None:
+  if not 0 <= value < 1:
+    raise errors.UserError(f"optim.{field} = {value} is not in [0, 1)")
+
+
+def _check_eps(value: float) -> None:
+  if not 0 < value < float("inf"):
+    raise errors.UserError(f"optim.eps = {value} must be positive")
+
+
 def _kernels_only(params):
   # Decaying biases and norm scales only moves the solution.
   return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
@@ -92,6 +102,13 @@ class Adam(Optimizer):
   b2: float = 0.999
   eps: float = 1e-8
   weight_decay: float = 0.0
+
+  def __post_init__(self):
+    super().__post_init__()
+    _check_decay("b1", self.b1)
+    _check_decay("b2", self.b2)
+    _check_eps(self.eps)
+    errors.check_range("optim.weight_decay", self.weight_decay, 0, 1e6)
 
   def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.adamw(
@@ -112,6 +129,14 @@ class Sgd(Optimizer):
   momentum: float = 0.9
   nesterov: bool = False
 
+  def __post_init__(self):
+    super().__post_init__()
+    _check_decay("momentum", self.momentum)
+    if self.nesterov and not self.momentum:
+      raise errors.UserError(
+        "optim.nesterov = True has no effect where optim.momentum = 0"
+      )
+
   def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.sgd(schedule, self.momentum or None, self.nesterov)
 
@@ -125,6 +150,11 @@ class Adadelta(Optimizer):
   warmup: float = 0.0
   rho: float = 0.95
   eps: float = 1e-7
+
+  def __post_init__(self):
+    super().__post_init__()
+    _check_decay("rho", self.rho)
+    _check_eps(self.eps)
 
   def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.adadelta(schedule, self.rho, self.eps)

@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 import json
 import os
-import pathlib
 import sys
 from typing import Any
 
-from rotjax import cli
+from rotjax import cli, environment, paths
 
 # Degrees from the answer within which the probability is told.
 _WITHIN = (5, 15)
@@ -22,14 +21,19 @@ def main(argv: Sequence[str]) -> int:
   args = _parser().parse_args(argv)
 
   # Only now what takes seconds to import.
-  cli.use_compile_cache(not args.no_compile_cache)
+  environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import contact_sheet, errors, outputs, predictor
 
-  sheet = args.contact_sheet and contact_sheet.final_name(args.contact_sheet)
-  folder = args.upright and pathlib.Path(args.upright)
-  if folder and os.path.lexists(folder) and not folder.is_dir():
-    raise errors.UserError(f"--upright {folder} is not a folder")
-  found = predictor.load(args.workdir or args.model, args.tta)
+  sheet, folder = args.contact_sheet, args.upright
+  if sheet is not None:
+    sheet = contact_sheet.final_name(paths.to_write(sheet, "--contact-sheet"))
+  if folder is not None:
+    folder = paths.to_write(folder, "--upright")
+    if os.path.lexists(folder) and not folder.is_dir():
+      raise errors.UserError(f"--upright {folder} is not a folder")
+  flag = "--model" if args.workdir is None else "--workdir"
+  source = args.model if args.workdir is None else args.workdir
+  found = predictor.load(paths.absolute(source, flag), args.tta)
   command = _Command(found, folder and outputs.Folder(folder), args.fit, sheet)
   rows = command.run(_paths(args.paths))
   if args.json:

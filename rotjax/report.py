@@ -1,9 +1,8 @@
 """`python -m rotjax.report`: a run or a sweep as one HTML file."""
 
 from collections.abc import Sequence
-import pathlib
 
-from rotjax import cli, errors
+from rotjax import cli, errors, paths
 
 FILE = "report.html"
 
@@ -21,7 +20,7 @@ def main(argv: Sequence[str]) -> None:
   )
   p.add_argument("--workdir", required=True, metavar="DIR")
   args = p.parse_args(argv)
-  workdir = pathlib.Path(args.workdir)
+  workdir = paths.absolute(args.workdir, "--workdir")
   if not workdir.is_dir():
     raise errors.UserError(f"there is no folder {workdir} (--workdir)")
   # matplotlib and jax only now: --help and a wrong folder do not wait.

@@ -163,7 +163,8 @@ def not_finite(what: str, step: int) -> NotFiniteError:
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON so that a kill leaves the old file or the new one."""
   new = path.with_name(path.name + ".new")
-  new.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+  text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+  new.write_text(text, "utf-8")
   new.replace(path)
 
 

@@ -221,7 +221,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   """
   file = path / "summary.json"
   try:
-    return json.loads(file.read_text())
+    return json.loads(file.read_text("utf-8"))
   except (OSError, ValueError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None
 

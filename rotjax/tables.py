@@ -1,9 +1,8 @@
 """`python -m rotjax.tables`: a sweep's table, from its run folders alone."""
 
 from collections.abc import Sequence
-import pathlib
 
-from rotjax import cli
+from rotjax import cli, paths
 
 
 def main(argv: Sequence[str]) -> None:
@@ -37,12 +36,13 @@ def main(argv: Sequence[str]) -> None:
   args = p.parse_args(argv)
   from rotjax.ablation import manifest, publish, tables
 
-  workdir = pathlib.Path(args.workdir)
+  workdir = paths.absolute(args.workdir, "--workdir")
   plan = manifest.read(workdir)
   columns = [c for c in args.columns.split(",") if c]
   table = tables.build(plan, workdir, columns, args.sort)
   if args.out:
-    publish.write(plan, workdir, table, pathlib.Path(args.out))
+    out = paths.folder_to_write(args.out, "--out")
+    publish.write(plan, workdir, table, out)
   else:
     tables.write_all(table, workdir)
   print(tables.FORMATS[args.format](table), end="")

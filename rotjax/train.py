@@ -12,6 +12,7 @@ from rotjax import (
   executors,
   final,
   metrics,
+  paths,
   processes,
   recording,
   run_folder,
@@ -168,7 +169,7 @@ def _first_state(experiment, run, held):
   state = run.restore(fresh) if there else fresh
   other = experiment.config.init_from
   if state is fresh and other:
-    return trained.start_from(fresh, pathlib.Path(other).absolute())
+    return trained.start_from(fresh, paths.absolute(other, "init_from"))
   return state
 
 

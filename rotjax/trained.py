@@ -78,7 +78,7 @@ def calibration_of(workdir: pathlib.Path) -> calibration_lib.Calibration:
   """
   file = workdir / "calibration.json"
   try:
-    stored = json.loads(file.read_text())
+    stored = json.loads(file.read_text("utf-8"))
     return calibration_lib.Calibration.from_dict(stored)
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None

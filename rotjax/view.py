@@ -26,6 +26,7 @@ _CHOICES = {
   "passes": ("single", "double", "supersample"),
   "pixel_range": tuple(_PIXEL_RANGES),
 }
+_LARGEST = 4096  # as data.side
 # Samples along each side of a pixel where passes = "supersample".
 _SUPERSAMPLE = 3
 
@@ -91,8 +92,10 @@ class View:
       value = getattr(self, field)
       if value not in valid:
         raise errors.unknown(f"view.{field}", value, valid)
-    if self.size < 1:
-      raise errors.UserError(f"view.size = {self.size} must be positive")
+    if not 1 <= self.size <= _LARGEST:
+      raise errors.UserError(
+        f"view.size = {self.size} must be positive, at most {_LARGEST}"
+      )
     if not 0 <= self.jitter <= self.size / 2:
       raise errors.UserError(
         f"view.jitter = {self.jitter} is not between 0 and half of"

@@ -1,6 +1,7 @@
 """Where scalars go: metrics.jsonl, TensorBoard, the progress line."""
 
 from collections.abc import Mapping
+import contextlib
 import json
 import pathlib
 import sys
@@ -29,7 +30,7 @@ class Jsonl:
     # A resumed run writes the steps after its checkpoint again.
     kept = []
     if path.exists():
-      for line in path.read_text().splitlines():
+      for line in path.read_text("utf-8").splitlines():
         try:
           if json.loads(line)["step"] <= first_step:
             kept.append(line + "\n")
@@ -37,9 +38,9 @@ class Jsonl:
           pass  # a line that the kill cut short
     # A kill or a full disk leaves all of the old rows or all that are kept.
     new = path.with_name(path.name + ".new")
-    new.write_text("".join(kept))
+    new.write_text("".join(kept), "utf-8")
     new.replace(path)
-    self._file = path.open("a", buffering=1)
+    self._file = path.open("a", buffering=1, encoding="utf-8")
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     self._file.write(json.dumps({"step": step, **scalars}) + "\n")
@@ -85,7 +86,11 @@ class TensorBoard:
 
 
 class Progress:
-  """A bar on a terminal; a line for each validation elsewhere."""
+  """A bar on a terminal; a line for each validation elsewhere.
+
+  A run goes on without a word where its terminal has gone or the disk behind
+  stderr is full.
+  """
 
   def __init__(self, first_step: int, num_steps: int, label: str):
     self._terminal = sys.stderr.isatty()
@@ -112,9 +117,13 @@ class Progress:
     for key, (name, form) in names.items():
       if key in scalars:
         self._shown[name] = form.format(scalars[key])
+    with contextlib.suppress(OSError):
+      self._show(step, "val/mae_deg" in scalars)
+
+  def _show(self, step: int, validated: bool) -> None:
     self._bar.set_postfix(self._shown, refresh=False)
     self._bar.update(step - self._bar.n)
-    if not self._terminal and "val/mae_deg" in scalars:
+    if not self._terminal and validated:
       shown = "  ".join(f"{k} {v}" for k, v in self._shown.items())
       print(
         f"{self._label}: step {step}/{self._num_steps}  {shown}",
@@ -123,4 +132,5 @@ class Progress:
       )
 
   def close(self) -> None:
-    self._bar.close()
+    with contextlib.suppress(OSError):
+      self._bar.close()

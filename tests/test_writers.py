@@ -33,7 +33,7 @@ def test_rows_survive_a_kill_while_they_are_rewritten(tmp_path, monkeypatch):
   class Killed(BaseException):
     pass
 
-  def write_half(self, text):
+  def write_half(self, text, *options):
     with open(self, "w") as file:
       file.write(text[: len(text) // 2])
     raise Killed

@@ -52,9 +52,9 @@ def first_step(config_name: str, no_compile_cache: bool) -> dict[str, float]:
     stages[stage] = now - last
     last = now
 
-  from rotjax import cli
+  from rotjax import cli, environment
 
-  cli.use_compile_cache(not no_compile_cache)
+  environment.use_compile_cache(not no_compile_cache)
   import jax
 
   # The last two are not used here, and a run imports them.

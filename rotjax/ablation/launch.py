@@ -150,7 +150,7 @@ def _processes(arms, workdir, num_workers, flags, clock, stop):
         arm = waiting.pop(0)
         folder = manifest.folder(workdir, arm)
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "log.txt", "a") as log:
+        with open(folder / "log.txt", "a", encoding="utf-8") as log:
           process = subprocess.Popen(
             command(workdir, arm, flags), stdout=log, stderr=subprocess.STDOUT
           )

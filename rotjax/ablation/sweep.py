@@ -17,7 +17,7 @@ from typing import Any
 
 import rotjax
 from rotjax import config as config_lib
-from rotjax import config_files, errors, validation
+from rotjax import config_files, errors, paths, validation
 from rotjax.ablation import tuning as tuning_lib
 
 # Name and overrides of an arm, or of what becomes one in a product.
@@ -105,8 +105,8 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
     UserError: no such file, no `sweep` in it, an unknown key or baseline, two
       arms of one name, or an arm whose config is not valid.
   """
-  name, _, variant = spec.partition(":")
-  path = pathlib.Path(name)
+  name, variant = config_files.split(spec)
+  path = paths.absolute(name, "--sweep")
   if not path.is_file():
     near = sorted(str(f) for f in path.parent.glob("*.py"))
     raise errors.unknown("experiment file", name, near)

@@ -267,7 +267,7 @@ def _alone(folder: pathlib.Path, root: pathlib.Path) -> Iterator[None]:
   """Holds a lock in a folder, which is made; it goes with the process."""
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / "lock", "w")
+    lock = open(folder / "lock", "w", encoding="utf-8")
   except OSError as error:
     raise errors.UserError(
       f"cannot write to the cache folder {folder}: {pictures.reason(error)};"

@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 
-from rotjax import errors
+from rotjax import errors, paths
 
 _INFO = "dataset_info.json"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -41,41 +41,20 @@ def tfds_root(given: str = "") -> pathlib.Path:
 
   The variable is read at each call, not when tensorflow_datasets is imported.
   """
-  return _absolute(
-    given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-  )
+  for root, what in (
+    (given, "data.dir"),
+    (os.environ.get("TFDS_DATA_DIR"), "TFDS_DATA_DIR"),
+  ):
+    if root:
+      return paths.absolute(root, what)
+  return paths.absolute("~/tensorflow_datasets", "the TFDS data directory")
 
 
 def cache_root() -> pathlib.Path:
   """The user's cache folder for rotjax; it may not exist."""
-  return _absolute(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "rotjax"
-
-
-def _absolute(path: str) -> pathlib.Path:
-  """A path from the root; raises errors.UserError where there is no home."""
-  expanded = os.path.expanduser(path)
-  if path.startswith("~") and expanded == path:
-    raise errors.UserError(
-      f"{path} has no place: there is no home folder; set HOME, or"
-      " XDG_CACHE_HOME and TFDS_DATA_DIR, to a folder"
-    )
-  return pathlib.Path(os.path.abspath(expanded))
-
-
-def writable(folder: pathlib.Path) -> bool:
-  """Whether something can be created in a folder, or the folder itself.
-
-  A folder without any write bit counts as read-only for root too: whoever
-  took the bits away meant it.
-  """
-  # os.path, because pathlib raises where a parent may not be looked into.
-  while not os.path.exists(folder) and folder != folder.parent:
-    folder = folder.parent
-  return (
-    os.path.isdir(folder)
-    and bool(folder.stat().st_mode & 0o222)
-    and os.access(folder, os.W_OK | os.X_OK)
-  )
+  root = os.environ.get("XDG_CACHE_HOME")
+  what = "XDG_CACHE_HOME" if root else "the cache folder (XDG_CACHE_HOME)"
+  return paths.absolute(root or "~/.cache", what) / "rotjax"
 
 
 def newest(root: pathlib.Path, name: str) -> pathlib.Path | None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rotjax import errors
+from rotjax import errors, paths
 from rotjax.data import content, folders, prepare, read, records
 from rotjax.data import split as split_lib
 
@@ -82,7 +82,7 @@ class Mnist5k:
       folder = place / self.name / VERSION
       if os.path.isfile(folder / "dataset_info.json"):
         return folder
-    root = root if folders.writable(root) else cache
+    root = root if paths.writable(root) else cache
     return prepare.publish(root, self.name, _build)
 
   def content(self) -> str:

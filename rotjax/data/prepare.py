@@ -9,7 +9,7 @@ import tempfile
 import threading
 import urllib.request
 
-from rotjax import errors
+from rotjax import errors, paths
 from rotjax.data import folders
 
 
@@ -24,7 +24,7 @@ def target(root: pathlib.Path, name: str) -> pathlib.Path:
     `root`; or rotjax's own in the user's cache folder where `root` is
     read-only or already holds that dataset in a format we cannot read.
   """
-  if folders.writable(root) and folders.newest(root, name) is None:
+  if paths.writable(root) and folders.newest(root, name) is None:
     return root
   return folders.cache_root() / "tfds"
 

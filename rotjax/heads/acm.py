@@ -47,8 +47,7 @@ class ACM:
       raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head acm", self.loss_, LOSSES)
-    if self.code_weight < 0:
-      raise errors.UserError(f"head.code_weight = {self.code_weight}: negative")
+    errors.check_range("head.code_weight", self.code_weight, 0, 1e6)
 
   @property
   def num_outputs(self) -> int:

@@ -151,8 +151,7 @@ class Bins:
   decode_: str = "median"
 
   def __post_init__(self):
-    if self.num_bins < 3:
-      raise errors.UserError(f"head.num_bins = {self.num_bins}: at least 3")
+    errors.check_range("head.num_bins", self.num_bins, 3, 36_000)
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head bins", self.loss_, LOSSES)
     if self.decode_ not in DECODINGS:
@@ -161,8 +160,10 @@ class Bins:
       raise errors.UserError(
         f"head.label_smoothing = {self.label_smoothing}: from 0 to below 1"
       )
-    if self.width_deg <= 0:
-      raise errors.UserError(f"head.width_deg = {self.width_deg}: positive")
+    errors.check_range("head.width_deg", self.width_deg, 0.01, 360.0)
+    errors.check_range(
+      "head.expectation_weight", self.expectation_weight, 0, 1e6
+    )
 
   @property
   def num_outputs(self) -> int:

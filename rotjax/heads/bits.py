@@ -131,8 +131,8 @@ class HalfPlanes:
   decode_: str = "argmax"
 
   def __post_init__(self):
-    if self.num_planes < 2:
-      raise errors.UserError(f"head.num_planes = {self.num_planes}: at least 2")
+    # The table of its codes has 2 M^2 entries.
+    errors.check_range("head.num_planes", self.num_planes, 2, 1800)
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head half_planes", self.loss_, LOSSES)
     if self.decode_ not in DECODINGS:

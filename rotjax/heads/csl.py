@@ -69,14 +69,12 @@ class CSL:
   decode_: str = "argmax"
 
   def __post_init__(self):
-    if self.num_bins < 3:
-      raise errors.UserError(f"head.num_bins = {self.num_bins}: at least 3")
+    errors.check_range("head.num_bins", self.num_bins, 3, 36_000)
     if self.window not in WINDOWS:
       raise errors.unknown("head.window", self.window, WINDOWS)
     if self.decode_ not in DECODINGS:
       raise errors.unknown("head.decode", self.decode_, DECODINGS)
-    if self.radius_deg <= 0:
-      raise errors.UserError(f"head.radius_deg = {self.radius_deg}: positive")
+    errors.check_range("head.radius_deg", self.radius_deg, 0.01, 360.0)
 
   @property
   def num_outputs(self) -> int:

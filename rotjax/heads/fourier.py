@@ -57,10 +57,8 @@ class Fourier:
   decode_: str = "median"
 
   def __post_init__(self):
-    if self.num_frequencies < 1:
-      raise errors.UserError(
-        f"head.num_frequencies = {self.num_frequencies}: at least 1"
-      )
+    errors.check_range("head.num_frequencies", self.num_frequencies, 1, 1000)
+    errors.check_range("head.grid_size", self.grid_size, 8, 36_000)
     if self.grid_size < 8 * self.num_frequencies:
       raise errors.UserError(
         f"head.grid_size = {self.grid_size}: at least 8 x"

@@ -97,10 +97,7 @@ class Harmonics:
   loss_: str = "mse"
 
   def __post_init__(self):
-    if self.num_harmonics < 1:
-      raise errors.UserError(
-        f"head.num_harmonics = {self.num_harmonics}: at least 1"
-      )
+    errors.check_range("head.num_harmonics", self.num_harmonics, 1, 1000)
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head harmonics", self.loss_, LOSSES)
 

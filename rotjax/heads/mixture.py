@@ -43,14 +43,10 @@ class Mixture:
   decode_: str = "median"
 
   def __post_init__(self):
-    if self.num_components < 1:
-      raise errors.UserError(
-        f"head.num_components = {self.num_components}: at least 1"
-      )
+    errors.check_range("head.num_components", self.num_components, 1, 1000)
     if self.component not in COMPONENTS:
       raise errors.unknown("head.component", self.component, COMPONENTS)
-    if self.grid_size < 8:
-      raise errors.UserError(f"head.grid_size = {self.grid_size}: at least 8")
+    errors.check_range("head.grid_size", self.grid_size, 8, 36_000)
     if self.decode_ not in DECODINGS:
       raise errors.unknown("head.decode", self.decode_, DECODINGS)
 

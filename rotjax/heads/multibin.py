@@ -52,10 +52,9 @@ class MultiBin:
   residual_weight: float = 1.0
 
   def __post_init__(self):
-    if self.num_bins < 2:
-      raise errors.UserError(f"head.num_bins = {self.num_bins}: at least 2")
-    if self.overlap_deg < 0:
-      raise errors.UserError(f"head.overlap_deg = {self.overlap_deg}: negative")
+    errors.check_range("head.num_bins", self.num_bins, 2, 3600)
+    errors.check_range("head.overlap_deg", self.overlap_deg, 0, 180)
+    errors.check_range("head.residual_weight", self.residual_weight, 0, 1e6)
 
   @property
   def num_outputs(self) -> int:

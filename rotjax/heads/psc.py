@@ -94,8 +94,8 @@ class PSC:
   min_modulation: float = 0.0
 
   def __post_init__(self):
-    if self.num_steps < 3:
-      raise errors.UserError(f"head.num_steps = {self.num_steps}: at least 3")
+    errors.check_range("head.num_steps", self.num_steps, 3, 1000)
+    errors.check_range("head.min_modulation", self.min_modulation, 0, 1e6)
     if self.activation not in ACTIVATIONS:
       raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
     if self.loss_ not in LOSSES:

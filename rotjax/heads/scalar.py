@@ -105,10 +105,9 @@ class Scalar:
       raise errors.unknown("head.output", self.output, OUTPUTS)
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head scalar", self.loss_, LOSSES)
-    if self.kappa <= 0:
-      raise errors.UserError(f"head.kappa = {self.kappa}: positive")
-    if self.delta_deg <= 0:
-      raise errors.UserError(f"head.delta_deg = {self.delta_deg}: positive")
+    errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
+    errors.check_range("head.delta_deg", self.delta_deg, 1e-3, 360.0)
+    errors.check_range("head.rcc_weight", self.rcc_weight, 0, 1e6)
 
   @property
   def num_outputs(self) -> int:

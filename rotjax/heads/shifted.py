@@ -92,12 +92,9 @@ class Shifted:
   decode_: str = "mean_shift"
 
   def __post_init__(self):
-    if self.num_nets < 1:
-      raise errors.UserError(f"head.num_nets = {self.num_nets}: at least 1")
-    if self.num_bins < 3:
-      raise errors.UserError(f"head.num_bins = {self.num_bins}: at least 3")
-    if self.kernel_deg <= 0:
-      raise errors.UserError(f"head.kernel_deg = {self.kernel_deg}: positive")
+    errors.check_range("head.num_nets", self.num_nets, 1, 360)
+    errors.check_range("head.num_bins", self.num_bins, 3, 360)
+    errors.check_range("head.kernel_deg", self.kernel_deg, 0.01, 360.0)
     if self.decode_ not in DECODINGS:
       raise errors.unknown("head.decode", self.decode_, DECODINGS)
 

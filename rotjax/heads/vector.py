@@ -119,8 +119,8 @@ class Vector:
       raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
     if self.loss_ not in LOSSES:
       raise errors.unknown("loss for head vector", self.loss_, LOSSES)
-    if self.kappa <= 0:
-      raise errors.UserError(f"head.kappa = {self.kappa}: positive")
+    errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
+    errors.check_range("head.norm_penalty", self.norm_penalty, 0, 1e6)
 
   @property
   def num_outputs(self) -> int:

@@ -8,12 +8,14 @@ dotted path in `config.model.name`.
 
 from collections.abc import Callable
 import dataclasses
+import math
 from typing import Any, Protocol
 
 import flax.nnx as nnx
 import jax
 import jax.numpy as jnp
 
+from rotjax import errors
 from rotjax.models import keras_mnist, layers, resnet, strided
 
 MODELS = {
@@ -22,6 +24,10 @@ MODELS = {
   "resnet50": resnet.ResNet50,
   "strided": strided.Strided,
 }
+
+
+# 32 GiB with gradients and Adam's moments; what int32 counts.
+_LARGEST = 2**31 - 1
 
 
 class Backbone(Protocol):
@@ -73,7 +79,14 @@ def build(
     return backbone.module(num_outputs, image_shape, dtype, nnx.Rngs(key))
 
   abstract = nnx.eval_shape(lambda: create(jax.random.key(0)))
-  graph, *_ = nnx.split(abstract, nnx.Param, ...)
+  graph, shapes, *_ = nnx.split(abstract, nnx.Param, ...)
+  size = sum(math.prod(x.shape) for x in jax.tree.leaves(shapes))
+  if size > _LARGEST:
+    raise errors.UserError(
+      f"model.* would have {size:,} parameters, more than {_LARGEST:,}, for"
+      f" {num_outputs} outputs of an image {image_shape[0]} pixels high: lower"
+      " its sizes, view.size or the head's outputs"
+    )
 
   def init(key):
     _, params, rest = nnx.split(create(key), nnx.Param, ...)

@@ -53,10 +53,11 @@ class KerasMnist:
   dropout: float = 0.5
 
   def __post_init__(self):
-    if len(self.widths) != 2 or min(self.widths) < 1:
+    if len(self.widths) != 2:
       raise errors.UserError(
         f"model.widths = {self.widths}: two positive numbers of channels"
       )
+    layers.check_sizes("widths", self.widths, 2**14)
     layers.check_rate("conv_dropout", self.conv_dropout)
     layers.check_rate("dropout", self.dropout)
 

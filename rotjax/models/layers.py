@@ -5,6 +5,7 @@ statistics are sums over the global, masked batch, so no result depends on how
 many devices share it. Parameters are float32; arithmetic runs in `dtype`.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import math
 
@@ -103,6 +104,13 @@ def check_rate(field: str, rate: float) -> None:
   """Raises UserError unless a dropout rate is in [0, 1)."""
   if not 0 <= rate < 1:
     raise errors.UserError(f"model.{field} = {rate} is not in [0, 1)")
+
+
+def check_sizes(field: str, sizes: Sequence[int], largest: int) -> None:
+  """Raises UserError unless a few sizes are from 1 to `largest`."""
+  errors.check_range(f"the length of model.{field}", len(sizes), 0, 16)
+  for size in sizes:
+    errors.check_range(f"model.{field}: {size}", size, 1, largest)
 
 
 class Dropout(nnx.Module):

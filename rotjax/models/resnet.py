@@ -95,6 +95,9 @@ class ResNet18:
   def __post_init__(self):
     if self.norm not in layers.NORMS:
       raise errors.unknown("model.norm", self.norm, layers.NORMS)
+    # Each stage doubles the channels.
+    errors.check_range("the stages of model.stages", len(self.stages), 1, 6)
+    layers.check_sizes("stages", self.stages, 100)
 
   def module(
     self,

@@ -65,6 +65,9 @@ class Strided:
         f"model.widths = {self.widths} and model.kernels = {self.kernels}"
         " must be equally long"
       )
+    layers.check_sizes("widths", self.widths, 2**14)
+    layers.check_sizes("kernels", self.kernels, 64)
+    layers.check_sizes("hidden", (self.hidden,), 2**16)
     if self.norm not in ("none", *layers.NORMS):
       raise errors.unknown("model.norm", self.norm, ("none", *layers.NORMS))
     layers.check_rate("dropout", self.dropout)

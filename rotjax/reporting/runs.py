@@ -61,7 +61,7 @@ def read_records(folder: pathlib.Path) -> list[dict[str, float]]:
   """
   file = folder / "metrics.jsonl"
   try:
-    lines = file.read_text().splitlines()
+    lines = file.read_text("utf-8").splitlines()
   except (OSError, ValueError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None
   records = []
@@ -146,7 +146,7 @@ def read_config(file: pathlib.Path) -> Any:
     UserError: it is missing or broken.
   """
   try:
-    config = config_lib.from_json(file.read_text())
+    config = config_lib.from_json(file.read_text("utf-8"))
     config_lib.build_angles(config)
     fields = config.name, config.seed, config.num_seeds
   except errors.UserError:

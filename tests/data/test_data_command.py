@@ -34,7 +34,7 @@ def test_an_unknown_name_is_one_line(capsys):
     (["prepare", "--config", "folder"], "data.dir is not set"),
     (["prepare", "--config", "folder", "--config.data.sides=9"], "'data.side'"),
     (["prepare", "--config", "smoke", "--config.data.name=x"], "dataset 'x'"),
-    (["prepare", "folder", "--sid", "9"], "unrecognized arguments: --sid"),
+    (["prepare", "folder", "--sid", "9"], "unknown flag --sid"),
   ],
 )
 def test_wrong_arguments_are_one_line(argv, message, capsys):

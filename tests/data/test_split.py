@@ -3,7 +3,7 @@ import inspect
 import numpy as np
 import pytest
 
-from rotjax import data, errors
+from rotjax import data, errors, paths
 from rotjax.data import cache, folders, prepare
 from rotjax.data import split as split_lib
 
@@ -119,15 +119,15 @@ def test_the_newest_version_is_by_number(tmp_path):
 
 
 def test_a_folder_without_write_bits_is_read_only(tmp_path):
-  assert folders.writable(tmp_path / "not" / "there")
+  assert paths.writable(tmp_path / "not" / "there")
   tmp_path.chmod(0o555)
   try:
-    assert not folders.writable(tmp_path)
-    assert not folders.writable(tmp_path / "not" / "there")
+    assert not paths.writable(tmp_path)
+    assert not paths.writable(tmp_path / "not" / "there")
   finally:
     tmp_path.chmod(0o755)
   (tmp_path / "file").touch()
-  assert not folders.writable(tmp_path / "file" / "below")
+  assert not paths.writable(tmp_path / "file" / "below")
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300, -1])
