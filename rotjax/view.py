@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import blur, cubic, errors, warp
+from rotjax import blur, cubic, errors, geometry, warp
 
 _PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
 _CHOICES = {
@@ -242,7 +242,7 @@ class View:
     """Source pixels in a canvas pixel, and its static bound."""
     if self.crop in ("none", "circle"):
       return 1 / self.zoom, 1 / self.zoom
-    unit = warp.unit_vector(jnp.asarray(angle_deg))
+    unit = geometry.unit_vector(jnp.asarray(angle_deg))
     cosine, sine = (jnp.abs(t) for t in unit)
     height, width = source_size
     if self.crop == "inscribed":
@@ -319,7 +319,8 @@ class View:
       `[size, size, C]` float32.
     """
     if self.threshold:
-      turned = 255 * (turned > 255 * self.threshold)
+      # 0 * turned: what is not finite stays so, and the run sees it.
+      turned = 255.0 * (turned > 255 * self.threshold) + 0.0 * turned
     pixels = jnp.asarray(turned, jnp.float32) * _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
       inside = warp.disc((self.size, self.size))[..., None]
