@@ -19,7 +19,7 @@ def finish(
     stopping.Stopped: a signal came.
   """
   best = run.best(experiment.init_state(run.seed))
-  network = best.eval_params, best.model_state
+  network = best.eval_params, best.eval_model_state
   validation = experiment.dataset.load("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if processes.is_main():
@@ -29,7 +29,7 @@ def finish(
 
 def _test(experiment, run, best, fitted, path, stop):
   """Reads the test set, once; writes the results."""
-  network = best.eval_params, best.model_state
+  network = best.eval_params, best.eval_model_state
   test = experiment.dataset.load("test")
   predictions = experiment.evaluator()(*network, test, fitted, stop.check)
   other = None

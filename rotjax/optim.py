@@ -25,8 +25,8 @@ class Optimizer:
       along a "cosine" or a "linear" ramp.
     warmup: share of the steps over which the rate rises from zero.
     clip_norm: global gradient norm above which gradients are scaled; 0: off.
-    ema_decay: decay of the exponential moving average of the parameters, which
-      evaluation then uses; 0: off.
+    ema_decay: decay of the exponential moving average of the parameters and
+      the batch statistics, which evaluation then uses; 0: off.
   """
 
   learning_rate: float = 1e-3

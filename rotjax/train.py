@@ -108,7 +108,7 @@ def _fit(experiment, executor, train_split, runs, stop):
         continue
       predictions = evaluator(
         single.eval_params,
-        single.model_state,
+        single.eval_model_state,
         validation,
         between_calls=stop.check,
       )
