@@ -180,7 +180,9 @@ def add_common_flags(p: argparse.ArgumentParser) -> None:
   )
 
 
-def load_config(spec: str, overrides: dict[str, str]) -> Any:
+def load_config(
+  spec: str, overrides: dict[str, str], trained: bool = True
+) -> Any:
   """The resolved, validated config of `--config FILE[:variant]` and flags.
 
   Raises:
@@ -192,5 +194,5 @@ def load_config(spec: str, overrides: dict[str, str]) -> Any:
   config = config_lib.resolve(config_files.load(spec), overrides)
   if overrides:
     config.name += "-" + config_lib.digest(overrides)
-  validation.check(config)
+  validation.check(config, trained)
   return config

@@ -204,6 +204,7 @@ def _evaluated_into(config, workdir):
     )
   _check_same(config, file, ignored=_EVALUATED)
   there = config_files.read(file)
+  config_lib.build_angles(there).check_tta(config.eval.tta)
   here, before = (
     {k: v for k, v in config_lib.identity(c).items() if k.startswith(_DATA)}
     for c in (config, there)

@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
-  config = cli.load_config(args.config, overrides)
+  config = cli.load_config(args.config, overrides, args.mode == "train")
   processes.start(config.distributed)
   workdir = pathlib.Path(args.workdir or f"runs/{config.name}").absolute()
   if args.mode == "eval":

@@ -171,6 +171,7 @@ def describe_run(
       config, workdir, head, (view.size, view.size, source[2])
     )
     tta = tta or config.eval.tta
+    angles.check_tta(tta)
   except (KeyError, AttributeError) as error:
     raise errors.UserError(
       f"{workdir / 'config.json'} is not the config of a run of this version:"

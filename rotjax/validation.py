@@ -28,8 +28,13 @@ _CHOICES = {
 }
 
 
-def check(config: ml_collections.ConfigDict) -> None:
+def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   """Checks the fields that no object checks by itself, and builds the others.
+
+  Args:
+    config: resolved.
+    trained: whether it is trained on; False where it evaluates a run, which
+      may have been trained on other angles.
 
   Raises:
     UserError: naming the field, its value and what is valid.
@@ -45,4 +50,6 @@ def check(config: ml_collections.ConfigDict) -> None:
   for section in config_lib.NAMED:
     config_lib.build(section, config[section])
   config_lib.build_view(config)
-  config_lib.build_angles(config)
+  angles = config_lib.build_angles(config)
+  if trained:
+    angles.check_tta(config.eval.tta)
