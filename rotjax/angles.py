@@ -218,7 +218,7 @@ class Angles:
     """One angle in degrees, float32 scalar, from a typed PRNG key."""
     values = self.discrete_deg
     if values is not None:
-      index = jax.random.randint(key, (), 0, len(values))
+      index = jax.random.randint(key, (), 0, len(values), jnp.int32)
       return jnp.asarray(values, jnp.float32)[index]
     low, high = self.range_deg
     return jax.random.uniform(key, (), jnp.float32, low, high)

@@ -190,7 +190,9 @@ def sample_points(
 
 def one_if_finite(placement: Placement) -> jax.Array:
   """1, or NaN where any of the numbers is not finite: integers hide it."""
-  return sum((jnp.sum(0 * x) for x in placement), start=jnp.ones(()))
+  return sum(
+    (jnp.sum(0 * x) for x in placement), start=jnp.ones((), jnp.float32)
+  )
 
 
 def check_sizes(

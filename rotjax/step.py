@@ -184,7 +184,7 @@ def make_train_step(
 
   Returns:
     `step(state, batch) -> (state, metrics)` with scalars `loss`, `mae_deg`
-    (NaN in between), `grad_norm`, `learning_rate` and `finite`.
+    (infinite in between), `grad_norm`, `learning_rate` and `finite`.
   """
   transformation = optimizer.transformation(num_steps)
   schedule = optimizer.schedule_fn(num_steps)
@@ -205,7 +205,7 @@ def make_train_step(
     theta = angles.to_theta(angle_deg + batch.get("known_deg", 0.0))
     mask = batch["mask"]
     # Divided last: per-device means would weigh ragged shards wrongly.
-    count = total(mask.sum())
+    count = total(mask.sum(dtype=jnp.float32))
 
     def loss_fn(params):
       outputs, model_state = model.apply(
@@ -217,7 +217,8 @@ def make_train_step(
         mask=mask,
         axis_name=axis_name,
       )
-      losses = jnp.where(mask, head.loss(outputs, theta), 0.0)
+      losses = head.loss(outputs, theta).astype(jnp.float32)
+      losses = jnp.where(mask, losses, 0.0)
       return losses.sum() / count, (outputs, model_state)
 
     (loss, (outputs, model_state)), grads = jax.value_and_grad(
@@ -245,8 +246,10 @@ def make_train_step(
     # others devices would not agree upon.
     error = lax.cond(
       (state.step + 1) % metrics_every == 0,
-      lambda: jnp.abs(angles_lib.difference(head.decode(outputs), theta)),
-      lambda: jnp.full(theta.shape, jnp.nan),
+      lambda: jnp.abs(
+        angles_lib.difference(head.decode(outputs).astype(theta.dtype), theta)
+      ),
+      lambda: jnp.full_like(theta, jnp.inf),  # NaN would stop jax_debug_nans
     )
     error = angles.to_degrees(jnp.where(mask, error, 0.0))
     grad_norm = optax.tree.norm(grads)

@@ -215,7 +215,8 @@ class View:
     ink = image.astype(jnp.float32).sum(-1)
     total = ink.sum()
     moments = [
-      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis])).sum() for axis in (0, 1)
+      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis], dtype=ink.dtype)).sum()
+      for axis in (0, 1)
     ]
     middle = [(side - 1) / 2 for side in ink.shape]
     # Rounded so that no fusion can see another number (see warp).
@@ -320,7 +321,8 @@ class View:
     """
     if self.threshold:
       # 0 * turned: what is not finite stays so, and the run sees it.
-      turned = 255.0 * (turned > 255 * self.threshold) + 0.0 * turned
+      white = jnp.where(turned > 255 * self.threshold, 255.0, 0.0)
+      turned = white + 0.0 * turned
     pixels = jnp.asarray(turned, jnp.float32) * _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
       inside = warp.disc((self.size, self.size))[..., None]
@@ -344,8 +346,8 @@ class View:
     draw = Draw(
       angles.draw(angle_key),
       jax.random.uniform(
-        shift_key, (2,), minval=-self.jitter, maxval=self.jitter
+        shift_key, (2,), jnp.float32, -self.jitter, self.jitter
       ),
-      jax.random.uniform(via_key, (), minval=0.0, maxval=360.0),
+      jax.random.uniform(via_key, (), jnp.float32, 0.0, 360.0),
     )
     return self.render(image, draw), draw.angle_deg
