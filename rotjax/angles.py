@@ -229,11 +229,44 @@ class Angles:
     """Whether every angle is equally likely, whatever turn came before."""
     return self.distribution == "uniform" and self.width_deg == self.period_deg
 
+  @property
+  def has_quarter_turns(self) -> bool:
+    """Whether each of these angles, turned on by 90 degrees, is one of them."""
+    period, values = self.period_deg, self.discrete_deg
+    if values is None:
+      left = math.fmod(90, period)
+      return self.width_deg == period or min(left, period - left) < 1e-9
+
+    def on_the_circle(deg):
+      deg = deg % period
+      deg = np.sort(np.where(period - deg < 1e-6, 0.0, deg))
+      return deg[np.diff(deg, prepend=-1.0) > 1e-6]
+
+    before, after = on_the_circle(values), on_the_circle(values + 90)
+    return len(before) == len(after) and np.allclose(before, after, 0, 1e-5)
+
+  def check_tta(self, tta: str) -> None:
+    """Checks that a network trained on these angles may be averaged so.
+
+    Raises:
+      UserError: "rot90" would show it turns that it never saw.
+    """
+    if tta != "rot90" or self.has_quarter_turns:
+      return
+    field = {"grid": "step_deg", "values": "values_deg"}.get(
+      self.distribution, "range_deg"
+    )
+    raise errors.UserError(
+      'tta = "rot90" shows the network each picture turned on by 90, 180 and'
+      f" 270 degrees, too, and angles.{field} = {getattr(self, field)} trains"
+      ' no such turns: use tta = "none", or train on the full circle'
+    )
+
   def draw(self, key: jax.Array) -> jax.Array:
     """One angle in degrees, float32 scalar, from a typed PRNG key."""
     values = self.discrete_deg
     if values is not None:
-      index = jax.random.randint(key, (), 0, len(values))
+      index = jax.random.randint(key, (), 0, len(values), jnp.int32)
       return jnp.asarray(values, jnp.float32)[index]
     low, high = self.range_deg
     return jax.random.uniform(key, (), jnp.float32, low, high)

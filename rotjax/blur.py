@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rotjax import errors
+
 
 def gaussian(image: jax.Array, sigma: float) -> jax.Array:
   """Convolves with a sampled Gaussian, cut at four sigma; zero outside.
@@ -16,7 +18,12 @@ def gaussian(image: jax.Array, sigma: float) -> jax.Array:
 
   Returns:
     `[H, W, C]` float32 in the image's units.
+
+  Raises:
+    UserError: a sigma that is not positive and finite.
   """
+  if not 0 < sigma < math.inf:
+    raise errors.UserError(f"blur: sigma = {sigma} must be positive")
   reach = max(1, math.ceil(4 * sigma))
   offsets = np.arange(-reach, reach + 1)
   gaussian = np.exp(-0.5 * (offsets / sigma) ** 2)

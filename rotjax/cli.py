@@ -266,7 +266,9 @@ def add_common_flags(p: argparse.ArgumentParser) -> None:
   )
 
 
-def load_config(spec: str, overrides: dict[str, str]) -> Any:
+def load_config(
+  spec: str, overrides: dict[str, str], trained: bool = True
+) -> Any:
   """The resolved, validated config of `--config FILE[:variant]` and flags.
 
   Raises:
@@ -278,5 +280,5 @@ def load_config(spec: str, overrides: dict[str, str]) -> Any:
   config = config_lib.resolve(config_files.load(spec), overrides)
   if named := config_lib.deciding(overrides):
     config.name += "-" + config_lib.digest(named)
-  validation.check(config)
+  validation.check(config, trained)
   return config

@@ -2,13 +2,13 @@
 
 For hidden pre-turns in the audit and for judging a network on images that its
 own bilinear warp did not make. Sixteen taps a sample; not for the training
-step. Fixed-point coordinates, as in `warp`.
+step. Fixed-point coordinates, see `geometry`.
 """
 
 import jax
 import jax.numpy as jnp
 
-from rotjax import warp
+from rotjax import errors, geometry, warp
 
 
 def _keys_weights(t: jax.Array) -> list[jax.Array]:
@@ -27,18 +27,18 @@ def _keys_weights(t: jax.Array) -> list[jax.Array]:
 def _sample(image, placement, size, max_scale):
   """One cubic sample a canvas pixel; zero beyond the border."""
   height, width, channels = image.shape
-  bits = warp.fraction_bits((height, width), size, max_scale)
   pixels = image.reshape(height * width, channels)
 
-  def axis(coordinate, length):
-    low = coordinate >> bits
-    t = (coordinate & (2**bits - 1)).astype(jnp.float32) * 2.0**-bits
+  def axis(point, length):
+    low, t = point
     weights, index = _keys_weights(t), [low + k for k in (-1, 0, 1, 2)]
     inside = [i.astype(jnp.uint32) < length for i in index]
     weights = [jnp.where(m, w, 0.0) for m, w in zip(inside, weights)]
     return [jnp.clip(i, 0, length - 1) for i in index], weights
 
-  y, x = warp.fixed_coordinates(placement, size, bits)
+  y, x = geometry.sample_points(
+    placement, (height, width), size, max_scale, "constant"
+  )
   rows, row_weights = axis(y, height)
   columns, column_weights = axis(x, width)
   total = jnp.zeros((*size, channels), jnp.float32)
@@ -71,20 +71,26 @@ def rotate(
     size: of the canvas; the image's own when None.
     landing: `(y, x)` on the canvas where `center` lands; the middle if None.
     scale: source pixels in one canvas pixel.
-    max_scale: a static bound on `scale`.
+    max_scale: a static bound on the size of `scale`, which is clipped to it.
     supersample: samples along each side of a canvas pixel.
 
   Returns:
     `[height, width, C]` float32 in the image's units, which it may overshoot
-    by a few percent. Not differentiable in the angle.
+    by a few percent. Differentiable as `warp.rotate` is; NaN as it is.
+
+  Raises:
+    UserError: as `warp.rotate`, or no samples.
   """
-  height, width = image.shape[:2] if size is None else size
+  if supersample < 1:
+    raise errors.UserError(f"supersample = {supersample} must be at least 1")
+  height, width = geometry.check_sizes(image.shape, size)
   middle = ((height - 1) / 2, (width - 1) / 2)
   y, x = middle if landing is None else landing
   s = supersample
   shift = (s * (y - middle[0]), s * (x - middle[1]))
-  placement = warp.place(
+  placement = geometry.place(
     image.shape, angle_deg, center, shift, jnp.asarray(scale) / s, max_scale / s
   )
   samples = _sample(image, placement, (height * s, width * s), max_scale / s)
+  samples = samples * geometry.one_if_finite(placement)
   return samples.reshape(height, s, width, s, -1).mean((1, 3))

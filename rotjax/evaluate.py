@@ -93,7 +93,8 @@ class Evaluator:
     head: the meaning of its outputs.
     num_angles: A, views of one image.
     tta: "none", or "rot90": the four quarter turns of each input are decoded,
-      turned back and averaged as vectors, the densities as probabilities.
+      turned back and averaged as vectors, the densities as probabilities;
+      see `angles.Angles.check_tta`.
     batch_views: views in one call.
     interpolator: see `view.View.render`; "scipy" renders on the host, see
       `host_view`.

@@ -34,7 +34,7 @@ def finish(
 
 def _calibrate(experiment, best, path, stop):
   """Fits what states the densities to the validation set, and stores it."""
-  network = best.eval_params, best.model_state
+  network = best.eval_params, best.eval_model_state
   validation = experiment.dataset.load("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if processes.is_main():
@@ -44,7 +44,7 @@ def _calibrate(experiment, best, path, stop):
 
 def _test(experiment, run, best, fitted, path, stop):
   """Reads the test set, once; writes the results."""
-  network = best.eval_params, best.model_state
+  network = best.eval_params, best.eval_model_state
   test = experiment.dataset.load("test")
   predictions = experiment.evaluator()(*network, test, fitted, stop.check)
   other = None

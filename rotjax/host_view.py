@@ -30,6 +30,9 @@ def render(
     # The spline's coefficients once, not for every angle.
     splines = [scipy.ndimage.spline_filter(np.float64(p)) for p in planes]
     for j, angle in enumerate(angle_deg[i]):
+      if not np.isfinite(angle):  # SciPy would show a black canvas
+        out[i, j] = np.nan
+        continue
       scale = float(view.scale_of(image.shape[:2], angle)[0])
       out[i, j] = _turn(splines, float(angle), center, scale, view.size)
   return np.asarray(view.finish(np.clip(out, 0, 255)))

@@ -157,7 +157,7 @@ def config_of(
   with config.ignore_type():
     config.update(stored)
   config = config_lib.resolve(config_lib.absolute(config), overrides or {})
-  validation.check(config)
+  validation.check(config, trained=False)
   return config
 
 
@@ -202,6 +202,7 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
 def _evaluated_into(config, there, workdir):
   """The folder, below the run's, of an evaluation's results; "" for its own."""
   claim_lib.check_same(config, workdir, ignored=_EVALUATED)
+  config_lib.build_angles(there).check_tta(config.eval.tta)
   here, before = (
     {
       k: v

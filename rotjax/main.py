@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
   if args.config:
-    config = cli.load_config(args.config, overrides)
+    config = cli.load_config(args.config, overrides, args.mode == "train")
   elif args.mode == "eval" and args.workdir:
     config = launch.config_of(
       paths.absolute(args.workdir, "--workdir"), overrides

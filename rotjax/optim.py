@@ -4,7 +4,10 @@ An optimizer is a frozen dataclass whose fields are the options of
 `config.optim`; to add one, add a class and its line in `OPTIMIZERS`.
 """
 
+from collections.abc import Callable
 import dataclasses
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +16,17 @@ import optax
 from rotjax import errors
 
 SCHEDULES = ("constant", "cosine", "linear")
+
+
+def _promoting(function: Callable[..., Any]) -> Callable[..., Any]:
+  """The same where a user's jax is strict about types: optax is not."""
+
+  @functools.wraps(function)
+  def call(*args, **kwargs):
+    with jax.numpy_dtype_promotion("standard"):
+      return function(*args, **kwargs)
+
+  return call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +39,8 @@ class Optimizer:
       along a "cosine" or a "linear" ramp.
     warmup: share of the steps over which the rate rises from zero.
     clip_norm: global gradient norm above which gradients are scaled; 0: off.
-    ema_decay: decay of the exponential moving average of the parameters, which
-      evaluation then uses; 0: off.
+    ema_decay: decay of the exponential moving average of the parameters and
+      the batch statistics, which evaluation then uses; 0: off.
   """
 
   learning_rate: float = 1e-3
@@ -63,9 +77,9 @@ class Optimizer:
       "linear": optax.linear_schedule(self.learning_rate, 0.0, rest),
     }[self.schedule]
     if not warm:
-      return after
+      return _promoting(after)
     rise = optax.linear_schedule(0.0, self.learning_rate, warm)
-    return optax.join_schedules([rise, after], [warm])
+    return _promoting(optax.join_schedules([rise, after], [warm]))
 
   def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     """The update rule itself, without clipping."""
@@ -75,8 +89,10 @@ class Optimizer:
     """Clipping and the update rule for a run of `num_steps`."""
     rule = self.rule(self.schedule_fn(num_steps))
     if self.clip_norm:
-      return optax.chain(optax.clip_by_global_norm(self.clip_norm), rule)
-    return rule
+      rule = optax.chain(optax.clip_by_global_norm(self.clip_norm), rule)
+    return optax.GradientTransformation(
+      _promoting(rule.init), _promoting(rule.update)
+    )
 
 
 def _check_decay(field: str, value: float) -> None:

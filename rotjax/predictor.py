@@ -217,6 +217,7 @@ def describe_run(
       config, workdir, head, (view.size, view.size, source[2])
     )
     tta = tta or config.eval.tta
+    angles.check_tta(tta)
     trained_on = _trained_on(angles, config.data.name)
   except (KeyError, AttributeError) as error:
     raise errors.UserError(

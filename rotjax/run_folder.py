@@ -111,7 +111,8 @@ class RunFolder:
         does not take it.
     """
     state = jax.device_get(state)
-    for leaf in jax.tree.leaves((state.params, state.ema_params)):
+    seen = (state.params, state.eval_params, state.eval_model_state)
+    for leaf in jax.tree.leaves(seen):
       if not np.isfinite(leaf).all():
         raise not_finite("a parameter", int(state.step))
     best = self.best_mae_deg

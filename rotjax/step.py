@@ -5,10 +5,10 @@ example's place in the global batch: nothing else is needed to resume, and no
 draw depends on how many devices or processes share the batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+import dataclasses
 from typing import Any
 
-import flax.struct
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ from rotjax import heads, models, optim
 from rotjax import view as view_lib
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_pytree_with_keys_class
+@dataclasses.dataclass(frozen=True)
 class TrainState:
   """Everything that changes during training: a pytree without functions.
 
@@ -29,6 +30,8 @@ class TrainState:
     model_state: batch statistics.
     opt_state: of optax.
     ema_params: moving average of `params`; None where it is off.
+    ema_model_state: that of `model_state`, which does not fit averaged
+      parameters by itself; None where either is missing.
   """
 
   step: jax.Array
@@ -36,11 +39,39 @@ class TrainState:
   model_state: Any
   opt_state: Any
   ema_params: Any = None
+  ema_model_state: Any = None
+
+  replace = dataclasses.replace
 
   @property
   def eval_params(self) -> Any:
     """The parameters that evaluation uses."""
     return self.params if self.ema_params is None else self.ema_params
+
+  @property
+  def eval_model_state(self) -> Any:
+    """The batch statistics that go with them."""
+    averaged = self.ema_model_state is not None
+    return self.ema_model_state if averaged else self.model_state
+
+  def tree_flatten_with_keys(self) -> tuple[list[Any], tuple[str, ...]]:
+    """Children by name.
+
+    A state without averaged statistics has no place for them: its checkpoints
+    are those from before there were any.
+    """
+    names = [field.name for field in dataclasses.fields(self)]
+    if self.ema_model_state is None:
+      names.remove("ema_model_state")
+    key = jax.tree_util.GetAttrKey
+    return [(key(n), getattr(self, n)) for n in names], tuple(names)
+
+  @classmethod
+  def tree_unflatten(
+    cls, names: tuple[str, ...], children: Iterable[Any]
+  ) -> "TrainState":
+    """The inverse."""
+    return cls(**dict(zip(names, children)))
 
 
 # {"image": uint8 [B, H, W, C], "slot": int32 [B], "mask": bool [B],
@@ -82,6 +113,17 @@ def _computed_once(always: jax.Array, make: Callable[[], Any]) -> Any:
   )
 
 
+def _average(before: Any, now: Any, decay: jax.Array) -> Any:
+  """One step of the moving average of a tree; what only counts is taken."""
+
+  def leaf(old, new):
+    if jnp.issubdtype(new.dtype, jnp.inexact):
+      return decay.astype(new.dtype) * old + (1 - decay).astype(new.dtype) * new
+    return new
+
+  return jax.tree.map(leaf, before, now)
+
+
 def init_state(
   model: models.Model,
   optimizer: optim.Optimizer,
@@ -100,12 +142,19 @@ def init_state(
     A state on the default device.
   """
   params, model_state = model.init(jax.random.key(seed))
+  averages = [
+    jax.tree.map(jnp.copy, tree)
+    if optimizer.ema_decay and jax.tree.leaves(tree)
+    else None
+    for tree in (params, model_state)
+  ]
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
     model_state=model_state,
     opt_state=optimizer.transformation(num_steps).init(params),
-    ema_params=jax.tree.map(jnp.copy, params) if optimizer.ema_decay else None,
+    ema_params=averages[0],
+    ema_model_state=averages[1],
   )
 
 
@@ -135,7 +184,7 @@ def make_train_step(
 
   Returns:
     `step(state, batch) -> (state, metrics)` with scalars `loss`, `mae_deg`
-    (NaN in between), `grad_norm`, `learning_rate` and `finite`.
+    (infinite in between), `grad_norm`, `learning_rate` and `finite`.
   """
   transformation = optimizer.transformation(num_steps)
   schedule = optimizer.schedule_fn(num_steps)
@@ -156,7 +205,7 @@ def make_train_step(
     theta = angles.to_theta(angle_deg + batch.get("known_deg", 0.0))
     mask = batch["mask"]
     # Divided last: per-device means would weigh ragged shards wrongly.
-    count = total(mask.sum())
+    count = total(mask.sum(dtype=jnp.float32))
 
     def loss_fn(params):
       outputs, model_state = model.apply(
@@ -168,7 +217,8 @@ def make_train_step(
         mask=mask,
         axis_name=axis_name,
       )
-      losses = jnp.where(mask, head.loss(outputs, theta), 0.0)
+      losses = head.loss(outputs, theta).astype(jnp.float32)
+      losses = jnp.where(mask, losses, 0.0)
       return losses.sum() / count, (outputs, model_state)
 
     (loss, (outputs, model_state)), grads = jax.value_and_grad(
@@ -180,20 +230,26 @@ def make_train_step(
       grads, state.opt_state, state.params
     )
     params = optax.apply_updates(state.params, updates)
-    ema_params = state.ema_params
-    if ema_params is not None:
-      # Warmed up: the average of the first steps is not the initialisation.
-      decay = jnp.minimum(
-        optimizer.ema_decay, (1 + state.step) / (10 + state.step)
+    # Warmed up: the average of the first steps is not the initialisation.
+    decay = jnp.minimum(
+      optimizer.ema_decay, (1 + state.step) / (10 + state.step)
+    )
+    averages = [
+      None if before is None else _average(before, now, decay)
+      for before, now in (
+        (state.ema_params, params),
+        (state.ema_model_state, model_state),
       )
-      ema_params = optax.incremental_update(params, ema_params, 1 - decay)
+    ]
 
     # Summed outside: a branch must hold no all-reduce, whose order among the
     # others devices would not agree upon.
     error = lax.cond(
       (state.step + 1) % metrics_every == 0,
-      lambda: jnp.abs(angles_lib.difference(head.decode(outputs), theta)),
-      lambda: jnp.full(theta.shape, jnp.nan),
+      lambda: jnp.abs(
+        angles_lib.difference(head.decode(outputs).astype(theta.dtype), theta)
+      ),
+      lambda: jnp.full_like(theta, jnp.inf),  # NaN would stop jax_debug_nans
     )
     error = angles.to_degrees(jnp.where(mask, error, 0.0))
     grad_norm = optax.tree.norm(grads)
@@ -208,7 +264,7 @@ def make_train_step(
     if "stop" in batch:
       metrics["stop"] = total(batch["stop"].sum()) > 0
     state = TrainState(
-      state.step + 1, params, model_state, opt_state, ema_params
+      state.step + 1, params, model_state, opt_state, *averages
     )
     return state, metrics
 

@@ -111,7 +111,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
         continue
       predictions = evaluator(
         single.eval_params,
-        single.model_state,
+        single.eval_model_state,
         validation,
         between_calls=stop.check,
       )

@@ -122,7 +122,7 @@ def network_of(
     UserError: there is none, or it is damaged.
   """
   model, state = _best(config, workdir, head, shape)
-  return lambda x: model.apply(state.eval_params, state.model_state, x)[0]
+  return lambda x: model.apply(state.eval_params, state.eval_model_state, x)[0]
 
 
 def start_from(
@@ -155,7 +155,7 @@ def start_from(
         f"init_from = {workdir}: no parameter of that run fits this network"
         f" (model.name is {config.model.name!r} there)"
       )
-    state, _ = _fitting(fresh.model_state, best.model_state)
+    state, _ = _fitting(fresh.model_state, best.eval_model_state)
     found = params, state
     return kept
 
@@ -164,9 +164,12 @@ def start_from(
     _log.warning("init_from: initialised anew: %s", ", ".join(kept))
   found = processes.from_main(found or (fresh.params, fresh.model_state))
   params, model_state = found
-  ema_params = None if fresh.ema_params is None else params
   return dataclasses.replace(
-    fresh, params=params, model_state=model_state, ema_params=ema_params
+    fresh,
+    params=params,
+    model_state=model_state,
+    ema_params=None if fresh.ema_params is None else params,
+    ema_model_state=None if fresh.ema_model_state is None else model_state,
   )
 
 

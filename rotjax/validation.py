@@ -33,8 +33,13 @@ _CHOICES = {
 _PIXELS = 2**34
 
 
-def check(config: ml_collections.ConfigDict) -> None:
+def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   """Checks the fields that no object checks by itself, and builds the others.
+
+  Args:
+    config: resolved.
+    trained: whether it is trained on; False where it evaluates a run, which
+      may have been trained on other angles.
 
   Raises:
     UserError: naming the field, its value and what is valid.
@@ -53,7 +58,9 @@ def check(config: ml_collections.ConfigDict) -> None:
   for section in config_lib.NAMED:
     config_lib.build(section, config[section])
   view = config_lib.build_view(config)
-  config_lib.build_angles(config)
+  angles = config_lib.build_angles(config)
+  if trained:
+    angles.check_tta(config.eval.tta)
   if config.batch_size * view.size**2 > _PIXELS:
     raise errors.UserError(
       f"batch_size = {config.batch_size} x view.size = {view.size} squared is"

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import blur, cubic, errors, warp
+from rotjax import blur, cubic, errors, geometry, warp
 
 _PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
 _CHOICES = {
@@ -218,7 +218,8 @@ class View:
     ink = image.astype(jnp.float32).sum(-1)
     total = ink.sum()
     moments = [
-      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis])).sum() for axis in (0, 1)
+      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis], dtype=ink.dtype)).sum()
+      for axis in (0, 1)
     ]
     middle = [(side - 1) / 2 for side in ink.shape]
     # Rounded so that no fusion can see another number (see warp).
@@ -245,7 +246,7 @@ class View:
     """Source pixels in a canvas pixel, and its static bound."""
     if self.crop in ("none", "circle"):
       return 1 / self.zoom, 1 / self.zoom
-    unit = warp.unit_vector(jnp.asarray(angle_deg))
+    unit = geometry.unit_vector(jnp.asarray(angle_deg))
     cosine, sine = (jnp.abs(t) for t in unit)
     height, width = source_size
     if self.crop == "inscribed":
@@ -322,7 +323,9 @@ class View:
       `[size, size, C]` float32.
     """
     if self.threshold:
-      turned = 255 * (turned > 255 * self.threshold)
+      # 0 * turned: what is not finite stays so, and the run sees it.
+      white = jnp.where(turned > 255 * self.threshold, 255.0, 0.0)
+      turned = white + 0.0 * turned
     pixels = jnp.asarray(turned, jnp.float32) * _PIXEL_RANGES[self.pixel_range]
     if self.mask == "disc":
       inside = warp.disc((self.size, self.size))[..., None]
@@ -346,8 +349,8 @@ class View:
     draw = Draw(
       angles.draw(angle_key),
       jax.random.uniform(
-        shift_key, (2,), minval=-self.jitter, maxval=self.jitter
+        shift_key, (2,), jnp.float32, -self.jitter, self.jitter
       ),
-      jax.random.uniform(via_key, (), minval=0.0, maxval=360.0),
+      jax.random.uniform(via_key, (), jnp.float32, 0.0, 360.0),
     )
     return self.render(image, draw), draw.angle_deg

@@ -147,15 +147,6 @@ def test_the_shift_is_down_and_right_on_the_canvas():
   np.testing.assert_array_equal(turned, [[0, 3, 6], [0, 2, 5], [0, 1, 4]])
 
 
-@pytest.mark.parametrize("shift", ((40.0, 0.0), (0.0, -1e6)))
-def test_a_shift_is_clipped_to_half_the_canvas(shift):
-  image = noise(6, 6, 1)
-  clipped = np.clip(shift, -3, 3)
-  np.testing.assert_array_equal(
-    rotate(image, 30.0, shift=shift), rotate(image, 30.0, shift=tuple(clipped))
-  )
-
-
 # --- Against the oracles ----------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rotjax import warp
+from rotjax import geometry, warp
 from tests import reference
 
 
@@ -29,7 +29,7 @@ def cases(n, shape, scale=1.0, seed=0):
   centers = rng.uniform(-0.3, 1.3, (n, 2)) * np.array(shape[:2])
   shifts = np.round(rng.uniform(-3, 3, (n, 2)) * 64) / 64
   numbers = (angles, shifts, centers, np.full(n, scale))
-  return warp.Placement(*(a.astype(np.float32) for a in numbers))
+  return geometry.Placement(*(a.astype(np.float32) for a in numbers))
 
 
 def oracle(images, placement, **kwargs):
@@ -98,7 +98,7 @@ def test_equals_the_gathers_to_rounding(shape, size, n, dtype):
 def test_quarter_turns_are_rot90_bit_for_bit():
   image = np.random.default_rng(4).random((36, 36, 2), np.float32)
   angles = np.float32([0, 90, 180, 270])
-  placement = warp.Placement(
+  placement = geometry.Placement(
     angles,
     np.zeros((4, 2), np.float32),
     np.full((4, 2), 17.5, np.float32),

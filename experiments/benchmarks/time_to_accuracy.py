@@ -132,7 +132,7 @@ def rotjax_training(args, folder: pathlib.Path) -> Training:
 
   @jax.jit
   def predict(state, inputs):
-    params, model_state = state.eval_params, state.model_state
+    params, model_state = state.eval_params, state.eval_model_state
     outputs = experiment.model.apply(params, model_state, inputs)[0]
     return experiment.angles.to_degrees(experiment.head.decode(outputs))
 

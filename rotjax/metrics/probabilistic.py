@@ -111,7 +111,8 @@ def _hpd_rank(
   num_points = mass.shape[-1]
   cell = jnp.floor((theta + jnp.pi) * (num_points / (2 * jnp.pi)))
   own = mass[jnp.mod(cell.astype(jnp.int32), num_points)]
-  return jnp.clip((mass * ((mass > own) + uniform * (mass == own))).sum(), 0, 1)
+  share = jnp.where(mass == own, uniform, jnp.where(mass > own, 1.0, 0.0))
+  return jnp.clip((mass * share).sum(), 0, 1)
 
 
 def _hpd_width(log_mass: jax.Array, level: float) -> jax.Array:
@@ -136,7 +137,7 @@ def _hpd_width(log_mass: jax.Array, level: float) -> jax.Array:
   edge = jnp.where(wide & ~narrow, mass, 0).sum()
   # Cells between the bounds are equally dense: they count by the share needed.
   share = jnp.clip((level - held) / jnp.maximum(edge, 1e-30), 0, 1)
-  cells = narrow.sum() + share * (wide & ~narrow).sum()
+  cells = jnp.where(narrow, 1.0, jnp.where(wide, share, 0.0)).sum()
   return cells * (2 * math.pi / mass.shape[-1])
 
 

@@ -63,8 +63,10 @@ class Conv(nnx.Module):
     dtype: jnp.dtype = jnp.float32,
   ):
     shape = (kernel, kernel, features_in, features)
-    self.kernel = nnx.Param(INITIALIZERS[init](rngs.params(), shape))
-    self.bias = nnx.Param(jnp.zeros(features)) if bias else None
+    self.kernel = nnx.Param(
+      INITIALIZERS[init](rngs.params(), shape, jnp.float32)
+    )
+    self.bias = nnx.Param(jnp.zeros(features, jnp.float32)) if bias else None
     self.stride, self.padding, self.dtype = stride, padding, dtype
 
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -91,8 +93,10 @@ class Dense(nnx.Module):
     dtype: jnp.dtype = jnp.float32,
   ):
     shape = (features_in, features)
-    self.kernel = nnx.Param(scale * INITIALIZERS[init](rngs.params(), shape))
-    self.bias = nnx.Param(jnp.zeros(features))
+    self.kernel = nnx.Param(
+      scale * INITIALIZERS[init](rngs.params(), shape, jnp.float32)
+    )
+    self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
     self.dtype = dtype
 
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -126,7 +130,7 @@ class Dropout(nnx.Module):
 
     def mask(key):
       key = jax.random.fold_in(key, self.salt)
-      return jax.random.bernoulli(key, 1 - self.rate, x.shape[1:])
+      return jax.random.bernoulli(key, jnp.float32(1 - self.rate), x.shape[1:])
 
     keep = jax.vmap(mask)(context.keys)
     return jnp.where(keep, x / (1 - self.rate), 0).astype(x.dtype)
@@ -140,10 +144,10 @@ class BatchNorm(nnx.Module):
   """
 
   def __init__(self, features: int, momentum: float = 0.9):
-    self.scale = nnx.Param(jnp.ones(features))
-    self.bias = nnx.Param(jnp.zeros(features))
-    self.mean = nnx.BatchStat(jnp.zeros(features))
-    self.var = nnx.BatchStat(jnp.ones(features))
+    self.scale = nnx.Param(jnp.ones(features, jnp.float32))
+    self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
+    self.mean = nnx.BatchStat(jnp.zeros(features, jnp.float32))
+    self.var = nnx.BatchStat(jnp.ones(features, jnp.float32))
     self.momentum = momentum
 
   def _moments(self, x, context):
@@ -181,8 +185,8 @@ class GroupNorm(nnx.Module):
 
   def __init__(self, features: int, groups: int = 8):
     self.groups = math.gcd(groups, features)
-    self.scale = nnx.Param(jnp.ones(features))
-    self.bias = nnx.Param(jnp.zeros(features))
+    self.scale = nnx.Param(jnp.ones(features, jnp.float32))
+    self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
 
   def __call__(self, x: jax.Array, context: Context) -> jax.Array:
     del context
