@@ -41,7 +41,7 @@ _ROWS = (
 )
 
 
-# Metrics that get an interval over images: 1,000 resamples each.
+# Metrics that get an interval over images.
 _INTERVALS = (
   "mae_deg",
   "median_deg",
@@ -115,9 +115,9 @@ def write(
     "leaks": experiment.view_leaks(),
     "test": {**result, **chance},
     "test_interval": {
-      name: [round(end, 6) for end in intervals.interval(p, name)]
+      name: [round(end, 6) for end in ends]
       for name in _INTERVALS
-      if intervals.known(name, p)
+      if (ends := intervals.interval(p, name)) is not None
     },
   }
   classes = angular.by_class(p)

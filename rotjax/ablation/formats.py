@@ -13,9 +13,19 @@ if TYPE_CHECKING:  # tables imports this file
 _FINE = ("acc", "auc", "near_", "occupancy", "saturated_share", "tanh_slope")
 
 
-def p_text(p: float) -> str:
-  """A p-value as tables have it."""
+def p_text(p: float | None) -> str:
+  """A p-value as tables have it; "" where there is none."""
+  if p is None:
+    return ""
   return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
+
+
+def difference_text(e: Any, p: float | None) -> str:
+  """An `Estimate` of a difference and its p-value, as far as there are any."""
+  text = f"{e.mean:+.2f}"
+  if e.low is not None:
+    text += f" [{e.low:+.2f}, {e.high:+.2f}]"
+  return f"{text} {p_text(p)}".rstrip()
 
 
 def cell_text(key: str, cell: Any) -> str:
@@ -32,7 +42,7 @@ def cell_text(key: str, cell: Any) -> str:
   text = f"{e.mean:.{digits}f}"
   if e.sd is not None:
     text += f" ± {e.sd:.{digits}f}"
-  if math.isfinite(e.low):
+  if e.low is not None:
     text += f" [{e.low:.{digits}f}, {e.high:.{digits}f}]"
   return text
 

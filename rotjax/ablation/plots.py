@@ -45,7 +45,10 @@ def intervals(
   axes = figure.subplots()
   axes.spines[["top", "right", "left"]].set_visible(False)
   ends = [
-    v for n in names for v in (estimates[n].low, estimates[n].high) if v > 0
+    v
+    for n in names
+    for v in (estimates[n].low, estimates[n].high)
+    if v is not None and v > 0
   ]
   if ends and max(ends) > 5 * min(ends):
     axes.set_xscale("log")
@@ -74,7 +77,7 @@ def intervals(
 def _interval(axes, y, estimate, values, beside):
   e = estimate
   text = f"{e.mean:.2f}"
-  if math.isfinite(e.low):
+  if e.low is not None:
     text += f"  [{e.low:.2f}, {e.high:.2f}]"
     axes.plot([e.low, e.high], [y, y], color=plots.BLUE, linewidth=2.2)
   axes.plot(e.mean, y, "o", color=plots.BLUE, markersize=5)

@@ -62,7 +62,7 @@ class Cell:
   """A number of the table.
 
   Attributes:
-    estimate: mean, spread and interval; the latter NaN where the metric is no
+    estimate: mean, spread and interval; the latter None where the metric is no
       mean or median over views, or belongs to a fact.
     best: whether it is the best of its column.
     tied: whether it differs from the best at the 5 % level, after Holm, not.
@@ -189,9 +189,8 @@ def _column(metric: str, arms: list[results.ArmResult]) -> dict[str, Cell]:
     if sample is None:
       numbers = np.array(values)
       sd = float(numbers.std(ddof=1)) if len(values) > 1 else None
-      nan = math.nan
       cells[name] = Cell(
-        stats.Estimate(float(numbers.mean()), sd, nan, nan, nan, len(values))
+        stats.Estimate(float(numbers.mean()), sd, None, None, None, len(values))
       )
     else:
       samples[name] = sample
@@ -218,8 +217,12 @@ def _tied(best: str, samples: dict[str, stats.Sample]) -> list[str]:
   p_values = {}
   for name, sample in samples.items():
     against = sample.minus(samples[best]) if name != best else None
-    if against is not None:
+    if against is None:
+      continue
+    if against.p_value is not None:
       p_values[name] = against.p_value
+    elif against.mean == 0:  # the same to the last answer
+      p_values[name] = 1.0
   adjusted = stats.holm(list(p_values.values()))
   return [name for name, p in zip(p_values, adjusted) if p >= 0.05]
 
@@ -267,15 +270,16 @@ def _differences(plan, arms):
   against = {name: e for name, e in against.items() if e is not None}
   if not against:
     return {}, ""
-  adjusted = stats.holm([e.p_value for e in against.values()])
+  tested = {n: e.p_value for n, e in against.items() if e.p_value is not None}
+  adjusted = dict(zip(tested, stats.holm(list(tested.values()))))
   texts = {
-    name: f"{e.mean:+.2f} [{e.low:+.2f}, {e.high:+.2f}] {formats.p_text(p)}"
-    for (name, e), p in zip(against.items(), adjusted)
+    name: formats.difference_text(e, adjusted.get(name))
+    for name, e in against.items()
   }
   texts[plan.baseline] = "baseline"
   note = (
     f"Differences from {plan.baseline} are paired by seed and image; p-values"
-    f" of {len(against)} comparisons, Holm-corrected."
+    f" of {len(tested)} comparisons, Holm-corrected."
   )
   if unpaired:
     note += f" Shown other images or angles: {', '.join(unpaired)}."
@@ -308,8 +312,7 @@ def _chance_row(arms, columns) -> Row:
     }
     if len(levels) == 1:
       (level,) = levels
-      nan = math.nan
-      cells[column] = Cell(stats.Estimate(level, None, nan, nan, nan, 0))
+      cells[column] = Cell(stats.Estimate(level, None, None, None, None, 0))
     elif levels:
       cells[column] = "varies"
   return Row("chance", "done", cells)

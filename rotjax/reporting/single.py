@@ -61,10 +61,12 @@ def _results(item):
   if estimate is not None:
     e = estimate.estimate()
     over = "images" if e.num_seeds == 1 else "seeds and images crossed"
-    words = (
-      f"Mean absolute error {e.mean:.2f}°, 95 % interval [{e.low:.2f},"
-      f" {e.high:.2f}] over {over}. " + words
+    interval = (
+      ""
+      if e.low is None
+      else (f", 95 % interval [{e.low:.2f}, {e.high:.2f}] over {over}")
     )
+    words = f"Mean absolute error {e.mean:.2f}°{interval}. " + words
   head, *rows = summary_lib.rows(_mean(item))
   body = page.paragraph(words) + page.table(head, rows)
   body += page.details("every metric", parts.metrics_table(item.summaries))
