@@ -193,7 +193,8 @@ def fit(
       np.asarray(decoded, np.float64), np.asarray(theta, np.float64)
     )
     kappa = fit_vonmises(residual)
-    peak = float(_vonmises_log_density(jnp.float32(kappa), 0.0, 0.0))
+    zero = jnp.zeros(())
+    peak = float(_vonmises_log_density(jnp.float32(kappa), zero, zero))
     fitted = Calibration("vonmises", kappa, density.ring_size(head, peak))
   else:
     tau = fit_temper(
@@ -281,4 +282,6 @@ def apply(
     return _vonmises_log_density(value, decoded, theta), ring
   tempered = density.temper(head, outputs, value)
   at_truth = density.at(head, angles, tempered, theta)
+  if at_truth is None:
+    raise ValueError("a tempering needs a head with a density")
   return jnp.maximum(at_truth, density.FLOOR), ring

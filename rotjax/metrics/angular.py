@@ -161,10 +161,10 @@ def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
   residual = p.angles.to_theta(p.residual_deg.ravel())
   truth = p.angles.to_theta(np.asarray(p.angle_deg, np.float64).ravel())
   answer = p.angles.to_theta(np.asarray(p.decoded_deg, np.float64).ravel())
-  found = {}
+  found: dict[str, float] = {}
   length = min(1.0, abs(np.exp(1j * residual).mean()))
   if length > _CANCELLED:
-    found["bias_deg"] = angles_lib.circular_mean(residual)
+    found["bias_deg"] = float(angles_lib.circular_mean(residual))
     found["circular_sd_deg"] = math.sqrt(-2 * math.log(length))
   found["bias_median_deg"] = angles_lib.circular_median(residual)
   degrees = {k: float(p.angles.to_degrees(v)) for k, v in found.items()}

@@ -144,11 +144,8 @@ def _increments(turn: np.ndarray, image: np.ndarray, cells: float, size: int):
   low = np.where(on_edge, edge, np.floor(position) + 1).astype(int)
   high = np.where(on_edge, edge + 1, low).astype(int)
   first = image[:, None] * slots
-  count = sum(
-    np.bincount((first + slot).ravel(), minlength=size * slots)
-    for slot in (low, high)
-  )
-  return count.reshape(size, slots) / 2
+  both = np.concatenate([(first + slot).ravel() for slot in (low, high)])
+  return np.bincount(both, minlength=size * slots).reshape(size, slots) / 2
 
 
 def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:

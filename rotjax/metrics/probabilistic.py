@@ -94,8 +94,8 @@ def cell_means(log_density: jax.Array, num_cells: int) -> jax.Array:
   held = np.minimum(index + 1, start + width) - np.maximum(index, start)
   share = np.float32(np.maximum(held, 0) / width)
   parts = log_density[..., index % num_points]
-  share = jnp.broadcast_to(share, parts.shape)
-  return jax.nn.logsumexp(parts, axis=-1, b=share)
+  weights = jnp.broadcast_to(share, parts.shape)
+  return jax.nn.logsumexp(parts, axis=-1, b=weights)
 
 
 def _kernel_weights(num_waves: int) -> tuple[np.ndarray, np.ndarray]:

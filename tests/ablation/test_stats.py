@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rotjax.ablation import stats
+from rotjax.ablation import formats, stats, tables
 from rotjax.metrics import intervals
 from tests import run_folders
 
@@ -104,6 +104,28 @@ def test_a_summary_and_a_table_state_the_same_interval():
   for name in ("mae_deg", "median_deg", "acc_at_5", "nll"):
     e = stats.sample(name, {0: p}).estimate()
     assert intervals.interval(p, name) == (e.low, e.high)
+
+
+def test_a_difference_without_interval_is_a_number_alone():
+  """One test picture gave "[+nan, +nan] p<.001"."""
+  alone = {}
+  for name, scale in (("a", 5.0), ("b", 6.0)):
+    p = run_folders.predictions(scale, 0)
+    views = {k: v[:1] for k, v in p.scores.items()}
+    alone[name] = dataclasses.replace(
+      p,
+      angle_deg=p.angle_deg[:1],
+      decoded_deg=p.decoded_deg[:1],
+      example=p.example[:1],
+      label=p.label[:1],
+      scores=views,
+    )
+  a, b = (stats.sample("mae_deg", {0: p}) for p in alone.values())
+  e = a.minus(b)
+  assert formats.difference_text(e, None) == f"{e.mean:+.2f}"
+  assert a.estimate().low is None
+  cell = tables.Cell(a.estimate())
+  assert formats.cell_text("mae_deg", cell) == f"{a.estimate().mean:.2f}"
 
 
 def test_holm_by_hand():

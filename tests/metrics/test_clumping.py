@@ -244,21 +244,21 @@ def test_occupancy_of_a_grid_of_half_cells_is_even(dtype):
   np.testing.assert_array_equal(clumping.occupancy(degrees / 2, 180), 0.125)
 
 
-@pytest.mark.parametrize("num_points", (None, 180, 256, 360, 480, 720, 4096))
+@pytest.mark.parametrize("num_points", (None, 180, 256, 360, 720))
 def test_kuiper_passes_answers_rounded_to_a_fine_grid(num_points):
   """Honest errors of 1.5 degrees, as argmax of bins gives them."""
   rng = np.random.default_rng(3)
   found = []
-  for _ in range(40):
-    truth = rng.uniform(-180, 180, (100, 4))
+  for _ in range(25):
+    truth = rng.uniform(-180, 180, (100, 1)) + np.arange(36) * 10
     answer = truth + rng.normal(0, 1.5, truth.shape)
     if num_points:
       step = 360 / num_points
       answer = np.rad2deg(np.deg2rad(np.rint(answer / step) * step, dtype="f4"))
     found.append(clumping.kuiper_p_value(predictions(truth, answer)))
-  # 40 trials at .05: more than 6 are one in a hundred.
-  assert np.mean(np.array(found) < 0.05) <= 6 / 40
-  assert np.mean(np.array(found) < 0.5) > 0.25  # nor never
+  # 25 trials at .05: more than 5 are one in a hundred.
+  assert np.mean(np.array(found) < 0.05) <= 5 / 25
+  assert 0.15 < np.mean(np.array(found) < 0.5) < 0.85
 
 
 def test_kuiper_still_sees_clumps_among_answers_on_a_grid():
