@@ -68,8 +68,10 @@ class Calibration:
     """What `to_dict` gave."""
     if state["kind"] not in KINDS:
       raise errors.unknown("calibration", state["kind"], KINDS)
-    num_points = state.get("num_points", probabilistic.GRID_SIZE)
-    return cls(state["kind"], float(state["value"]), int(num_points))
+    num_points = int(state.get("num_points", probabilistic.GRID_SIZE))
+    if num_points < 4 or num_points % 4:
+      raise ValueError(f"num_points = {num_points} is not a multiple of 4")
+    return cls(state["kind"], float(state["value"]), num_points)
 
 
 jax.tree_util.register_dataclass(

@@ -15,6 +15,7 @@ from rotjax import angles as angles_lib
 from rotjax import (
   calibration,
   cli,
+  density,
   errors,
   export,
   launch,
@@ -273,7 +274,7 @@ def test_an_output_is_replaced_only_when_asked(
 
 
 # A table, a Fourier series, components: each through its own operations.
-@pytest.mark.parametrize("head", ["bins", "fourier", "mixture"])
+@pytest.mark.parametrize("head", ["bins", "bits", "fourier", "mixture"])
 def test_heads_of_every_kind_are_exported(tmp_path, head):
   built = config_lib.build("head", config_lib.defaults("head", head))
   backbone = strided.Strided(widths=(4,), kernels=(3,), hidden=8)
@@ -284,7 +285,8 @@ def test_heads_of_every_kind_are_exported(tmp_path, head):
     angles_lib.Angles(),
     built,
     lambda x: model.apply(*variables, x)[0],
-    calibration.Calibration("temper", 1.7),
+    # Of bits 1,024 points, of which 720 cells are made.
+    calibration.Calibration("temper", 1.7, density.ring_size(built)),
     "none",
   )
   spec = {"size": 12, "channels": 3}
