@@ -8,7 +8,7 @@ last call is padded and its padding cut off again.
 from collections.abc import Callable
 import dataclasses
 import functools
-import math
+import logging
 from typing import Any
 
 import jax
@@ -17,10 +17,12 @@ import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import calibration as calibration_lib
-from rotjax import heads, metrics, models, processes
+from rotjax import density, heads, metrics, models, processes
 from rotjax import view as view_lib
 from rotjax.data import Split
 from rotjax.metrics import probabilistic
+
+_log = logging.getLogger("rotjax")
 
 
 def answers(
@@ -29,8 +31,6 @@ def answers(
   angles: angles_lib.Angles,
   inputs: jax.Array,
   tta: str = "none",
-  theta: jax.Array | None = None,
-  with_table: bool = True,
 ) -> dict[str, jax.Array]:
   """What a network and its head say of pictures.
 
@@ -40,45 +40,24 @@ def answers(
     angles: states the period.
     inputs: `[N, S, S, C]` as `view.View.render` makes them.
     tta: "none", or "rot90", see `Evaluator`.
-    theta: `[N]` the truth, radians; None where it is not known.
-    with_table: whether to tabulate the density.
 
   Returns:
-    "decoded" `[N]` radians in [-pi, pi) and "diagnostics", a dict of `[N]`;
-    where the head states a density also "log_density" `[N]` at the truth, if
-    given, and, asked for, its "table" `[N, G]` on `probabilistic.grid()`, nats
-    per radian.
+    "decoded" `[N]` radians in [-pi, pi), "outputs" `[N, P, num_outputs]` of
+    each pass, see `density`, and "diagnostics", a dict of `[N]`.
   """
-  decoded, diagnostics = [], []
-  log_density: list[jax.Array] = []
-  table: list[jax.Array] = []
+  decoded, diagnostics, passes = [], [], []
   for k in range(4 if tta == "rot90" else 1):
     turn = angles.to_theta(jnp.float32(90.0 * k))
     outputs = network(jnp.rot90(inputs, k, axes=(1, 2))).astype(jnp.float32)
+    passes.append(outputs)
     decoded.append(head.decode(outputs) - turn)
     diagnostics.append(heads.diagnostics(head, outputs))
-    if theta is not None:
-      at_truth = head.log_density(outputs, angles_lib.wrap(theta + turn))
-      if at_truth is not None:
-        log_density.append(at_truth)
-    if with_table:
-      ring = probabilistic.tabulate(head, outputs, probabilistic.grid())
-      # The ring is turned back, too: a quarter turn is a whole number of its
-      # points for every period.
-      points = round(90 * k / angles.period_deg * probabilistic.GRID_SIZE)
-      if ring is not None:
-        table.append(jnp.roll(ring, -points, -1))
-  pooled = {
-    name: jax.nn.logsumexp(jnp.stack(parts), axis=0) - math.log(len(parts))
-    for name, parts in (("log_density", log_density), ("table", table))
-    if parts  # a density is stated
-  }
   if len(decoded) > 1:
     decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
   return {
     "decoded": angles_lib.wrap(decoded[0]),
+    "outputs": jnp.stack(passes, axis=1),
     "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
-    **pooled,
   }
 
 
@@ -118,15 +97,13 @@ class Evaluator:
     return jax.jit(self._answer_views)
 
   def _answers(
-    self, params, model_state, images, known_deg, angle_deg, uniform, with_table
+    self, params, model_state, images, known_deg, angle_deg, uniform
   ):
     """`[n, H, W, C]`, `[n, 1]`, `[n, A]` twice -> the n A answers, a dict.
 
     An image that is turned by `known_deg` already is turned on by `angle_deg`.
 
-    "theta" the truth and "decoded" `[N]`, "diagnostics" a dict of `[N]`; where
-    the head states a density "log_density" `[N]` at the truth and, asked for,
-    its "table" `[N, G]`.
+    "theta" the truth `[N]`, and those of `answers`.
     """
 
     def render(image, angle_deg, uniform):
@@ -148,16 +125,12 @@ class Evaluator:
       self.angles,
       inputs,
       self.tta,
-      theta,
-      with_table,
     )
     return {"theta": theta, **found}
 
   def _answer_views(self, params, model_state, images, known_deg, *turns):
     """The same, without the diagnostics, each leaf `[n, A, ...]`."""
-    found = self._answers(
-      params, model_state, images, known_deg, *turns, with_table=True
-    )
+    found = self._answers(params, model_state, images, known_deg, *turns)
     found.pop("diagnostics")
     shape = turns[0].shape
     return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
@@ -173,23 +146,25 @@ class Evaluator:
     calibration,
   ):
     """The same -> decoded theta `[n, A]`, and scores `[n, A]` by prefix."""
-    full = calibration is not None
-    answers = self._answers(
-      params, model_state, images, known_deg, angle_deg, uniform, full
+    found = self._answers(
+      params, model_state, images, known_deg, angle_deg, uniform
     )
-    theta, decoded = answers.pop("theta"), answers.pop("decoded")
-    diagnostics = answers.pop("diagnostics")
-    densities = {}
-    if answers:
-      densities[""] = (answers["log_density"], answers.get("table"))
-    if full:
+    theta, decoded, outputs = (
+      found[name] for name in ("theta", "decoded", "outputs")
+    )
+    spec = self.head, self.angles
+    densities = {"": (density.at(*spec, outputs, theta), None)}
+    if calibration is not None:
+      raw = density.tabulate(*spec, outputs, calibration.num_points)
+      densities[""] = (densities[""][0], raw)
       densities["recalibrated_"] = calibration_lib.apply(
-        calibration, decoded, theta, **answers
+        calibration, *spec, decoded, outputs, theta
       )
-    scores = {"": diagnostics}
+    scores = {"": found["diagnostics"]}
     for prefix, (at, table) in densities.items():
-      scores[prefix] = scores.get(prefix, {}) | {"log_density": at}
-      if full:
+      if at is not None:
+        scores[prefix] = scores.get(prefix, {}) | {"log_density": at}
+      if table is not None:
         scores[prefix] |= probabilistic.density_scores(
           table, theta, uniform.reshape(-1)
         )
@@ -312,13 +287,21 @@ class Evaluator:
     wanted = max(calibration_lib.ENOUGH_VIEWS // self.num_angles, 1)
     wanted = min(wanted, len(split))
     split = split.rows(np.arange(wanted) * len(split) // wanted)
-    answers = self._over(
+    if wanted < calibration_lib.FEW_IMAGES:
+      _log.warning(
+        "the recalibration is fitted on %d validation image%s: below %d it says"
+        " little of others",
+        wanted,
+        "s" * (wanted != 1),
+        calibration_lib.FEW_IMAGES,
+      )
+    found = self._over(
       lambda *taken: self._answer(params, model_state, *taken),
       split,
       between_calls,
     )
-    answers = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), answers)
-    return calibration_lib.fit(answers.pop("decoded"), **answers)
+    found = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
+    return calibration_lib.fit(self.head, self.angles, **found)
 
 
 def _known(split: Split) -> np.ndarray:

@@ -266,6 +266,7 @@ def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
   """The whole way from uint8 squares to angles and densities of real turn."""
   from rotjax import calibration as calibration_lib
   from rotjax import evaluate
+  from rotjax.metrics import probabilistic
 
   per_radian = angles.period_deg / 360
   # A square is the size of the canvas already, and so must the blur be.
@@ -275,8 +276,9 @@ def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
     inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
     found = evaluate.answers(network, head, angles, inputs, tta)
     ring = calibration_lib.on_ring(
-      calibration, found["decoded"], found.get("table")
+      calibration, head, angles, found["decoded"], found["outputs"]
     )
-    return found["decoded"] * per_radian, ring + angles.log_jacobian
+    cells = probabilistic.cell_means(ring, answers_lib.RING_SIZE)
+    return found["decoded"] * per_radian, cells + angles.log_jacobian
 
   return fn

@@ -145,24 +145,46 @@ def test_circular_mean_along_axes_with_weights():
   assert -math.pi <= opposite < math.pi
 
 
+def _median_arc(sample):
+  """Brute force: the only arc of least mean distance, on a fine ring.
+
+  Returns:
+    Its middle, or None where there are several or the whole circle.
+  """
+  ring = np.linspace(-math.pi, math.pi, 2881)[:-1]
+  height = np.array([reference.mean_arc(x, sample) for x in ring])
+  low = height < height.min() + 1e-9
+  starts = np.flatnonzero(low & ~np.roll(low, 1))
+  if len(starts) != 1:
+    return None
+  return ring[starts[0]] + (low.sum() - 1) * (ring[1] - ring[0]) / 2
+
+
 @hypothesis.given(sample=st.lists(RADIANS, min_size=1, max_size=12))
 def test_property_circular_median_is_the_brute_force_one(sample):
   best = reference.circular_median(sample)
+  points = angles.least_distant(np.array(sample))
+  assert all(min(reference.arc(p, b) for b in best) < 1e-8 for p in points)
   got = angles.circular_median(np.array(sample))
   assert isinstance(got, float)
-  assert -math.pi <= got < math.pi
-  assert min(reference.arc(got, p) for p in best) < 1e-8
+  if math.isnan(got):
+    assert len(points) > 1
+  else:
+    assert -math.pi <= got < math.pi
+    assert reference.mean_arc(got, sample) == pytest.approx(
+      reference.mean_arc(best[0], sample), abs=1e-8
+    )
 
 
 @hypothesis.given(steps=st.lists(st.integers(-8, 7), min_size=1, max_size=10))
 def test_property_circular_median_with_ties_and_antipodes(steps):
-  # On an eighth-turn grid antipodes and repeated points are the rule.
-  sample = np.array(steps) * (math.pi / 4)
-  best = reference.circular_median(sample)
-  got = angles.circular_median(sample)
-  assert reference.mean_arc(got, sample) == pytest.approx(
-    reference.mean_arc(best[0], sample), abs=1e-9
-  )
+  # On a grid of eighths of a half turn antipodes and ties are the rule.
+  sample = np.array(steps) * (math.pi / 8)
+  wanted, got = _median_arc(sample), angles.circular_median(sample)
+  if wanted is None:
+    assert math.isnan(got)
+  else:
+    assert reference.arc(got, wanted) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -170,9 +192,13 @@ def test_property_circular_median_with_ties_and_antipodes(steps):
   [
     ([10], 10),
     ([190], -170),
-    ([0, 90], 0),  # both tie: the smallest
-    ([-90, 90], -90),  # antipodes
-    ([0, 180], -180),
+    ([0, 90], 45),  # all between are as near
+    ([0, 10, 20, 190], 10),
+    ([170, -150, 170, -150], -170),
+    ([-90, 90], math.nan),  # opposite: one way is as good as the other
+    ([0, 180], math.nan),
+    ([0, 90, 180, 270], math.nan),
+    ([0, 120, 240], math.nan),
     ([170, -170, 175], 175),
     ([170, 180, -170], -180),
     ([0, 0, 0, 180], 0),
@@ -183,16 +209,28 @@ def test_circular_median_of_samples_one_can_check_by_hand(
   sample_deg, median_deg
 ):
   got = math.degrees(angles.circular_median(np.deg2rad(sample_deg)))
-  assert got == pytest.approx(median_deg, abs=1e-9)
+  assert got == pytest.approx(median_deg, abs=1e-9, nan_ok=True)
 
 
-def test_circular_median_of_many_points_and_of_any_shape():
+@pytest.mark.parametrize("n", (500, 501))
+def test_circular_median_of_many_points_and_of_any_shape(n):
   rng = np.random.default_rng(0)
-  sample = rng.vonmises(3.0, 0.8, (20, 25))
+  sample = rng.vonmises(3.0, 0.8, (1, n))
   got = angles.circular_median(sample)
   distance = [np.abs(angles.difference(p, sample)).mean() for p in sample.flat]
   assert np.abs(angles.difference(got, sample)).mean() < min(distance) + 1e-8
-  assert np.abs(angles.difference(got, sample)).min() < 1e-12
+  # A point of the sample, or midway between two.
+  gap = np.sort(np.abs(angles.difference(got, sample)).ravel())
+  assert gap[0] < 1e-12 if n % 2 else gap[1] - gap[0] < 1e-12
+
+
+def test_halves_go_up_and_no_multiple_gets_more_than_its_share():
+  degrees = np.arange(-8, 8) * 22.5
+  found = angles.nearest_multiple(degrees, 45)
+  assert np.bincount(found % 8).tolist() == [2] * 8
+  # Also where float32 radians left them a rounding off.
+  noisy = np.rad2deg(np.deg2rad(degrees).astype(np.float32))
+  np.testing.assert_array_equal(angles.nearest_multiple(noisy, 45), found)
 
 
 # --- The hash ---------------------------------------------------------------

@@ -19,6 +19,7 @@ from rotjax import (
   calibration,
   cli,
   config_files,
+  density,
   errors,
   export,
   launch,
@@ -408,7 +409,7 @@ def test_the_page_has_the_words_of_its_own_config():
 
 
 # A table, a Fourier series, components: each through its own operations.
-@pytest.mark.parametrize("head", ["bins", "fourier", "mixture"])
+@pytest.mark.parametrize("head", ["bins", "bits", "fourier", "mixture"])
 def test_heads_of_every_kind_are_exported(tmp_path, head):
   built = config_lib.build("head", config_lib.defaults("head", head))
   backbone = strided.Strided(widths=(4,), kernels=(3,), hidden=8)
@@ -419,7 +420,8 @@ def test_heads_of_every_kind_are_exported(tmp_path, head):
     angles_lib.Angles(),
     built,
     lambda x: model.apply(*variables, x)[0],
-    calibration.Calibration("temper", 1.7),
+    # Of bits 1,024 points, of which 720 cells are made.
+    calibration.Calibration("temper", 1.7, density.ring_size(built)),
     "none",
   )
   spec = {"size": 12, "channels": 3}

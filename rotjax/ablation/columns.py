@@ -1,7 +1,6 @@
 """The numbers of a table: each arm's metric, and what it is compared with."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -26,7 +25,7 @@ class Cell:
   """A number of the table.
 
   Attributes:
-    estimate: mean, spread and interval; the latter NaN where the metric is no
+    estimate: mean, spread and interval; the latter None where the metric is no
       mean or median over views, or belongs to a fact.
     best: whether it is the best of its column.
     tied: whether it differs from the best at the 5 % level, after Holm, not.
@@ -62,9 +61,8 @@ def of_metric(metric: str, arms: list[results.ArmResult]) -> dict[str, Cell]:
     if sample is None:
       found = np.array(values)
       sd = float(found.std(ddof=1)) if len(values) > 1 else None
-      nan = math.nan
       cells[name] = Cell(
-        stats.Estimate(float(found.mean()), sd, nan, nan, nan, len(values))
+        stats.Estimate(float(found.mean()), sd, None, None, None, len(values))
       )
     else:
       samples[name] = sample

@@ -211,9 +211,8 @@ def _chance_row(arms, columns) -> Row:
     }
     if len(levels) == 1:
       (level,) = levels
-      nan = math.nan
       cells[column] = columns_lib.Cell(
-        stats.Estimate(level, None, nan, nan, nan, 0)
+        stats.Estimate(level, None, None, None, None, 0)
       )
     elif levels:
       cells[column] = "varies"

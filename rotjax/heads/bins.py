@@ -40,8 +40,9 @@ def circular_wasserstein(p: jax.Array, q: jax.Array) -> jax.Array:
   least (Werman et al. 1986; Rabin et al. 2011).
   """
   flow = jnp.cumsum(p - q, axis=-1)
-  # At the least of a sum of distances its slope along the median is zero.
-  current = jax.lax.stop_gradient(jnp.median(flow, axis=-1, keepdims=True))
+  # Its slope is zero only where the signs of the rest cancel: of a peaked p
+  # many flows tie with the median, or miss it by a rounding, so it must stay.
+  current = jnp.median(flow, axis=-1, keepdims=True)
   return jnp.abs(flow - current).sum(-1) * (2 * math.pi / p.shape[-1])
 
 
@@ -167,6 +168,11 @@ class Bins:
 
   @property
   def num_outputs(self) -> int:
+    return self.num_bins
+
+  @property
+  def num_cells(self) -> int:
+    """The density is constant on each; see `density.ring_size`."""
     return self.num_bins
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:

@@ -101,6 +101,11 @@ class Bits:
   def num_outputs(self) -> int:
     return self.num_bits
 
+  @property
+  def num_cells(self) -> int:
+    """The density is constant on each; see `density.ring_size`."""
+    return 2**self.num_bits
+
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     code = CODES[self.code](self.num_bits)
     return code_loss(outputs.astype(jnp.float32), theta, code)

@@ -15,6 +15,8 @@ from rotjax import errors
 from rotjax.heads import grid, harmonics, losses
 
 DECODINGS = grid.SUMMARIES
+_NARROWEST = 0.7
+_CAP = -math.log(math.sqrt(2 * math.pi) * _NARROWEST)
 
 
 def fourier_log_density(
@@ -23,8 +25,10 @@ def fourier_log_density(
   """sum_k a_k cos k theta + b_k sin k theta - log Z.
 
   A peak narrower than the grid escapes the sum for Z, and a network would
-  learn to hide its peaks there. So the density is capped at that of all
-  probability in one cell, where the gradient is zero.
+  learn to hide its peaks there. So the density is capped at that of a normal
+  one with a standard deviation of `_NARROWEST` steps, where the gradient is
+  zero. Up to there the sum is the integral to 1e-4: its first error is 2
+  exp(-2 pi^2 s^2) at s steps, 8 % at .4.
 
   Args:
     coefficients: `[..., F, 2]` pairs (a_k, b_k).
@@ -37,7 +41,7 @@ def fourier_log_density(
   log_cells = math.log(num_points / (2 * math.pi))
   log_z = losses.logsumexp(harmonics.on_grid(coefficients, num_points))
   value = harmonics.polynomial(coefficients, theta)
-  return jnp.minimum(value - log_z, 0.0) + log_cells
+  return jnp.minimum(value - log_z, _CAP) + log_cells
 
 
 @dataclasses.dataclass(frozen=True)

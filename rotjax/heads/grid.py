@@ -14,6 +14,9 @@ import numpy as np
 from rotjax import angles
 from rotjax.heads import losses
 
+# Of a cell's width, counted as on its edge.
+_ON_EDGE = 1e-3
+
 
 def centers(num_points: int) -> jax.Array:
   """`[K]` the points, radians in [-pi, pi)."""
@@ -22,9 +25,14 @@ def centers(num_points: int) -> jax.Array:
 
 
 def nearest(theta: jax.Array, num_points: int) -> jax.Array:
-  """`[...]` radians -> `[...]` int32, the point nearest to each angle."""
-  index = jnp.round(theta * (num_points / (2 * jnp.pi))).astype(jnp.int32)
-  return jnp.mod(index, num_points)
+  """`[...]` radians -> `[...]` int32, the point nearest to each angle.
+
+  The higher one of two: to the even one, angles on the edges of the cells, as
+  of a grid twice as fine, would fall to every other point.
+  """
+  # float32 leaves an angle on an edge within so little of it, on either side.
+  position = theta * (num_points / (2 * math.pi)) + (0.5 + _ON_EDGE)
+  return jnp.mod(jnp.floor(position).astype(jnp.int32), num_points)
 
 
 def differences(theta: jax.Array, num_points: int) -> jax.Array:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from rotjax import angles, errors
 from rotjax.heads import grid, losses
 
+_CANDIDATES = 3  # peaks that the search for the highest starts from
+
 
 def pairs(outputs: jax.Array) -> jax.Array:
   """`[..., 2 F]` -> `[..., F, 2]`, the (cos, sin) coefficients by frequency."""
@@ -49,6 +51,9 @@ def on_grid(coefficients: jax.Array, num_points: int) -> jax.Array:
 def peak(coefficients: jax.Array) -> jax.Array:
   """Where the polynomial is largest: a grid, then three steps of Newton's.
 
+  These start at the most promising peaks of the grid, and the highest of what
+  they reach is taken.
+
   Args:
     coefficients: `[..., F, 2]`.
 
@@ -58,7 +63,19 @@ def peak(coefficients: jax.Array) -> jax.Array:
   num_harmonics = coefficients.shape[-2]
   num_points = 16 * num_harmonics  # 16 to the shortest wave
   step = 2 * math.pi / num_points
-  theta = grid.argmax(on_grid(coefficients, num_points))
+  on = on_grid(coefficients, num_points)
+  # A peak may lie 2 % above the points beside it, and so a lower one may have
+  # the highest point: by their parabolas' vertices the best few are chosen.
+  left, right = jnp.roll(on, 1, axis=-1), jnp.roll(on, -1, axis=-1)
+  bend = 2 * on - left - right
+  rise = jnp.square(right - left) / (8 * jnp.where(bend > 0, bend, 1.0))
+  top = (on >= left) & (on >= right)
+  vertex = jnp.where(top, on + jnp.where(bend > 0, rise, 0.0), -jnp.inf)
+  _, best = jax.lax.top_k(vertex, min(_CANDIDATES, num_harmonics))
+  theta = grid.centers(num_points)[best]
+  coefficients = jnp.broadcast_to(
+    coefficients[..., None, :, :], best.shape + coefficients.shape[-2:]
+  )
   k = jnp.arange(1, num_harmonics + 1, dtype=jnp.float32)
   for _ in range(3):
     t = targets(theta, num_harmonics)
@@ -68,7 +85,8 @@ def peak(coefficients: jax.Array) -> jax.Array:
     peaked = bend < 0  # elsewhere, as for no outputs at all, stay
     newton = jnp.where(peaked, -slope / jnp.where(peaked, bend, 1.0), 0.0)
     theta = angles.wrap(theta + jnp.clip(newton, -step, step))
-  return theta
+  highest = jnp.argmax(polynomial(coefficients, theta), axis=-1)
+  return jnp.take_along_axis(theta, highest[..., None], axis=-1)[..., 0]
 
 
 def mse(v: jax.Array, t: jax.Array) -> jax.Array:

@@ -102,6 +102,11 @@ class Shifted:
   def num_outputs(self) -> int:
     return self.num_nets * self.num_bins
 
+  @property
+  def num_cells(self) -> int:
+    """The density is constant on each; see `density.ring_size`."""
+    return self.num_nets * self.num_bins
+
   def _logits(self, outputs: jax.Array) -> jax.Array:
     x = outputs.astype(jnp.float32)
     return x.reshape(x.shape[:-1] + (self.num_nets, self.num_bins))

@@ -246,6 +246,15 @@ class VonMises:
     nll = PARAMETRIZATIONS[self.parametrization][1]
     return nll(outputs.astype(jnp.float32), theta)
 
+  def temper(self, outputs: jax.Array, tau: jax.Array) -> jax.Array:
+    """Outputs of tau times the concentration; see `density.temper`."""
+    if self.parametrization == "natural":
+      return tau * outputs
+    kappa = tau * jax.nn.softplus(outputs[..., 2])
+    # softplus^-1(kappa) = kappa + log(1 - exp(-kappa))
+    raw = kappa + jnp.log(-jnp.expm1(-jnp.maximum(kappa, 1e-30)))
+    return jnp.concatenate([outputs[..., :2], raw[..., None]], axis=-1)
+
   def decode(self, outputs: jax.Array) -> jax.Array:
     return losses.direction(outputs[..., :2].astype(jnp.float32))
 

@@ -13,6 +13,41 @@ AUC_DEG = (2, 5, 10)
 # float32 radians hold a degree to about 1e-5: an error that lies exactly on a
 # threshold, as on a grid of angles, must not be decided by that rounding.
 _TIE_DEG = 1e-4
+# Below this a mean vector is what rounding left of one.
+_CANCELLED = 1e-6
+
+
+def of_views(
+  name: str, error_deg: np.ndarray, period_deg: float
+) -> np.ndarray | None:
+  """What a metric is the mean over views of: the one place that counts.
+
+  Args:
+    name: of the metric.
+    error_deg: `[...]` absolute errors, in [0, period/2].
+    period_deg: the period.
+
+  Returns:
+    `[...]` float64, or bool of those that are shares; None where the metric is
+    no mean over views of the error.
+  """
+  e = np.asarray(error_deg, np.float64)
+  turns = e * (360 / period_deg)  # degrees of a full turn
+  if name.startswith("acc_at_"):
+    return e <= float(name.removeprefix("acc_at_")) + _TIE_DEG
+  if name.startswith("auc_at_"):
+    return np.maximum(0, 1 - e / float(name.removeprefix("auc_at_")))
+  if name == "mae_deg":
+    return e
+  if name == "mae_mod_90_deg":
+    return np.abs(angles_lib.wrap(e, period_deg / 4))
+  if name == "share_near_90":
+    return np.abs(turns - 90) <= 10 + _TIE_DEG
+  if name == "share_near_180":
+    return turns >= 170 - _TIE_DEG
+  if name == "share_over_90":
+    return turns > 90 + _TIE_DEG
+  return None
 
 
 def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
@@ -37,27 +72,27 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
     The metrics by name; those ending in `_deg` in real degrees.
   """
   e = np.asarray(error_deg, np.float64).ravel()
-  quarter = period_deg / 4
-  p90, p95 = np.percentile(e, (90, 95))
-  turns = e * (360 / period_deg)  # degrees of a full turn
+  # Not interpolated: of errors of 0, 90, 90 and 180 none is 153.
+  median, p90, p95 = np.percentile(
+    e, (50, 90, 95), method="averaged_inverted_cdf"
+  )
   metrics = {
     "mae_deg": e.mean(),
-    "median_deg": np.median(e),
+    "median_deg": median,
     "rmse_deg": math.sqrt(np.square(e).mean()),
     "p90_deg": p90,
     "p95_deg": p95,
   }
-  for t in ACCURACY_DEG:
-    metrics[f"acc_at_{t}"] = (e <= t + _TIE_DEG).mean()
-  for t in AUC_DEG:
-    metrics[f"auc_at_{t}"] = np.maximum(0, 1 - e / t).mean()
-  near_90 = np.abs(turns - 90) <= 10 + _TIE_DEG
-  return {name: float(value) for name, value in metrics.items()} | {
-    "share_near_90": float(near_90.mean()),
-    "share_near_180": float((turns >= 170 - _TIE_DEG).mean()),
-    "share_over_90": float((turns > 90 + _TIE_DEG).mean()),
-    "mae_mod_90_deg": float(np.abs(angles_lib.wrap(e, quarter)).mean()),
-  }
+  means = [
+    *(f"acc_at_{t}" for t in ACCURACY_DEG),
+    *(f"auc_at_{t}" for t in AUC_DEG),
+    *("share_near_90", "share_near_180", "share_over_90", "mae_mod_90_deg"),
+  ]
+  for name in means:
+    values = of_views(name, e, period_deg)
+    if values is not None:
+      metrics[name] = values.mean()
+  return {name: float(value) for name, value in metrics.items()}
 
 
 def correlation_js(a: np.ndarray, b: np.ndarray) -> float:
@@ -119,19 +154,21 @@ def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
   `bias_deg` is the mean direction of the signed errors, `bias_median_deg` their
   circular median (a constant offset, as of half a bin, shows in both; flips
   move only the first), `circular_sd_deg` is sqrt(-2 ln R) with R the length of
-  their mean vector (Mardia & Jupp 2000, section 2.3.1).
+  their mean vector (Mardia & Jupp 2000, section 2.3.1). Where the errors cancel
+  that vector has no direction and its length no logarithm: these two are left
+  out, and so is the median where it is not defined.
   """
   residual = p.angles.to_theta(p.residual_deg.ravel())
   truth = p.angles.to_theta(np.asarray(p.angle_deg, np.float64).ravel())
   answer = p.angles.to_theta(np.asarray(p.decoded_deg, np.float64).ravel())
-  length = min(1.0, max(abs(np.exp(1j * residual).mean()), 1e-12))
-  sd = math.sqrt(-2 * math.log(length))
-  return {
-    "bias_deg": float(p.angles.to_degrees(angles_lib.circular_mean(residual))),
-    "bias_median_deg": float(
-      p.angles.to_degrees(angles_lib.circular_median(residual))
-    ),
-    "circular_sd_deg": float(p.angles.to_degrees(sd)),
+  found: dict[str, float] = {}
+  length = min(1.0, abs(np.exp(1j * residual).mean()))
+  if length > _CANCELLED:
+    found["bias_deg"] = float(angles_lib.circular_mean(residual))
+    found["circular_sd_deg"] = math.sqrt(-2 * math.log(length))
+  found["bias_median_deg"] = angles_lib.circular_median(residual)
+  degrees = {k: float(p.angles.to_degrees(v)) for k, v in found.items()}
+  return {k: v for k, v in degrees.items() if not math.isnan(v)} | {
     "correlation_js": correlation_js(truth, answer),
     "correlation_t": correlation_t(truth, answer),
   }
@@ -154,9 +191,8 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
     # Between two quantiles, so that shares are exact: 20 of 3,600 within 1.
     answer = angles.range_deg[0] + angles.width_deg / 2
   else:
-    answer = angles.to_degrees(
-      angles_lib.circular_median(angles.to_theta(truth))
-    )
+    best = angles_lib.least_distant(angles.to_theta(truth))
+    answer = angles.to_degrees(best[0])
   error = np.abs(
     angles_lib.difference(truth, np.asarray(answer), angles.period_deg)
   )
@@ -184,7 +220,7 @@ def by_angle(
     in degrees.
   """
   step = p.angles.period_deg / num_bins
-  index = np.round(np.asarray(p.angle_deg, np.float64) / step).astype(int)
+  index = angles_lib.nearest_multiple(p.angle_deg, step)
   index = ((index + num_bins // 2) % num_bins).ravel()
   centers = (np.arange(num_bins) - num_bins // 2) * step
   error = p.error_deg.ravel()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rotjax.ablation import stats
+from rotjax.ablation import columns, formats, stats
 from rotjax.metrics import intervals
 from tests import run_folders
 
@@ -77,14 +77,56 @@ def test_one_seed_is_about_the_images_alone():
   e = stats.combine(image.mean()[None], draws_of(image[None], counts), 200)
   wanted = scipy.stats.ttest_1samp(image, 0).confidence_interval(0.95)
   assert e.sd is None and e.num_seeds == 1
+  # Without skewness; a normal sample has next to none.
   assert (e.low, e.high) == pytest.approx(tuple(wanted), abs=0.02)
 
 
-def test_no_spread_at_all():
-  e = stats.combine(np.zeros(3), np.zeros((3, 20)), 10)
-  assert (e.mean, e.low, e.high, e.p_value) == (0, 0, 0, 1)
-  e = stats.combine(np.ones(3), np.ones((3, 20)), 10)
-  assert e.p_value == 0
+@pytest.mark.parametrize("value", (0.0, 1.0, 1 / 3))
+def test_no_spread_at_all_is_no_interval_and_no_p_value(value):
+  e = stats.combine(np.full(3, value), np.full((3, 20), value), 10)
+  assert e.mean == pytest.approx(value)
+  assert (e.low, e.high, e.p_value) == (None, None, None)
+
+
+def test_the_p_value_is_below_5_percent_where_the_interval_leaves_out_zero():
+  rng = np.random.default_rng(4)
+  for i in range(60):
+    image = rng.exponential(1, 15) - rng.uniform(0.2, 1.8)
+    counts = intervals.resample_counts(15, 200, i)
+    draws = draws_of(image[None], counts)
+    e = stats.combine(image.mean()[None], draws, 15, image - image.mean())
+    assert (e.p_value < 0.05) == (not e.low <= 0 <= e.high)
+    assert e.low < e.mean < e.high
+
+
+def test_a_summary_and_a_table_state_the_same_interval():
+  p = run_folders.predictions(5.0, 0)
+  for name in ("mae_deg", "median_deg", "acc_at_5", "nll"):
+    e = stats.sample(name, {0: p}).estimate()
+    assert intervals.interval(p, name) == (e.low, e.high)
+
+
+def test_a_difference_without_interval_is_a_number_alone():
+  """One test picture gave "[+nan, +nan] p<.001"."""
+  alone = {}
+  for name, scale in (("a", 5.0), ("b", 6.0)):
+    p = run_folders.predictions(scale, 0)
+    views = {k: v[:1] for k, v in p.scores.items()}
+    alone[name] = dataclasses.replace(
+      p,
+      angle_deg=p.angle_deg[:1],
+      decoded_deg=p.decoded_deg[:1],
+      example=p.example[:1],
+      label=p.label[:1],
+      scores=views,
+    )
+  a, b = (stats.sample("mae_deg", {0: p}) for p in alone.values())
+  e = a.minus(b)
+  shown = formats.cell_text("difference", columns.Comparison(e, None))
+  assert shown == f"{e.mean:+.2f} [–]"
+  assert a.estimate().low is None
+  cell = columns.Cell(a.estimate())
+  assert formats.cell_text("mae_deg", cell) == f"{a.estimate().mean:.2f}"
 
 
 def test_holm_by_hand():

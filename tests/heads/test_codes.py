@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -54,6 +55,22 @@ def test_harmonics_decode_the_global_peak():
   best = fine[(outputs.astype(np.float64) @ basis).argmax(-1)]
   decoded = decode(harmonics.Harmonics(), outputs)
   assert reference.arc(decoded, best).max() < 1e-4
+
+
+@pytest.mark.parametrize("num_harmonics", [2, 4, 8])
+def test_no_higher_peak_is_missed(num_harmonics):
+  """Of random coefficients one in 200 had a lower peak's point above."""
+  rng = np.random.default_rng(5)
+  outputs = rng.normal(size=(4000, 2 * num_harmonics)).astype(np.float32)
+  k = np.arange(1, num_harmonics + 1)
+  fine = np.linspace(-np.pi, np.pi, 200 * num_harmonics, endpoint=False)
+  basis = np.stack([np.cos(np.outer(k, fine)), np.sin(np.outer(k, fine))], 1)
+  basis = basis.reshape(2 * num_harmonics, -1).astype(np.float32)
+  highest = (outputs @ basis).max(-1)
+  head = harmonics.Harmonics(num_harmonics=num_harmonics)
+  theta = np.asarray(jax.jit(head.decode)(outputs), np.float64)
+  code = trigonometric(num_harmonics, theta).astype(np.float64)
+  assert ((outputs * code).sum(-1) > highest - 1e-4).all()
 
 
 def test_second_harmonic_alone_leaves_two_answers():

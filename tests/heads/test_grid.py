@@ -34,6 +34,17 @@ def test_points_stand_for_half_a_step_to_either_side(num_points):
     assert (nearest(wrapped, num_points) == k).all()
 
 
+@pytest.mark.parametrize("num_points", [8, 12, 72, 360])
+def test_angles_on_the_edges_of_cells_fall_to_all_of_them_alike(num_points):
+  """A grid of half a step; to the even one, every other got three in two."""
+  step = 2 * np.pi / num_points
+  for turn in (0.0, -np.pi):
+    theta = (np.arange(2 * num_points) * step / 2 + turn).astype(np.float32)
+    theta = reference.wrap(theta).astype(np.float32)
+    counts = np.bincount(nearest(theta, num_points), minlength=num_points)
+    assert (counts == 2).all()
+
+
 def normal(num_points, mode, width):
   """Log-values of a wrapped normal, one turn each side."""
   d = reference.wrap(reference.centers(num_points) - mode)

@@ -65,7 +65,9 @@ def test_known_errors_give_known_metrics():
   assert m["mae_deg"] == pytest.approx(44.3)
   assert m["median_deg"] == pytest.approx(12.5)
   assert m["rmse_deg"] == pytest.approx(math.sqrt(np.mean(np.square(errors))))
-  assert m["p90_deg"] == pytest.approx(120 + 0.1 * 55)
+  # Nine of ten lie at or below 120: all from there to 175 does as well.
+  assert m["p90_deg"] == pytest.approx((120 + 175) / 2)
+  assert m["p95_deg"] == 175
   assert [m[f"acc_at_{t}"] for t in (1, 2, 5, 10, 15, 30)] == [
     0.2,
     0.3,
@@ -350,3 +352,41 @@ def test_rho_t_approaches_its_population_value():
   ]
   expected = (ratio[0] / ratio[1]) ** 2
   assert angular.correlation_t(a, b) == pytest.approx(expected, abs=0.01)
+
+
+def test_percentiles_of_few_possible_errors_are_possible_errors():
+  four = angles_lib.Angles("values", values_deg=(0.0, 90.0, 180.0, 270.0))
+  level = angular.chance(four)
+  # Wherever the answer, one truth in four is a half turn away: more than 10 %.
+  assert (level["p90_deg"], level["p95_deg"]) == (180, 180)
+  assert (level["median_deg"], level["mae_deg"]) == (90, 90)
+  for step in (20.0, 45.0):
+    grid = angles_lib.Angles("grid", step_deg=step)
+    errors = np.abs(np.arange(-180, 180, step))
+    wanted = np.sort(errors)[math.ceil(0.95 * len(errors)) - 1]
+    assert angular.chance(grid)["p95_deg"] == wanted
+
+
+def test_where_errors_cancel_no_direction_is_stated():
+  """R = 0: its logarithm gave a standard deviation of 426 degrees."""
+  truth = np.arange(0, 360, 10.0)[None]
+  turned = np.resize([0.0, 90.0, 180.0, 270.0], truth.shape)
+  m = angular.compute(predictions(truth, truth + turned))
+  assert m["mae_deg"] == 90
+  assert not {"bias_deg", "bias_median_deg", "circular_sd_deg"} & m.keys()
+  # Two errors of 0 and 90: all of that is defined.
+  m = angular.compute(predictions([[10.0, 50.0]], [[10.0, 140.0]]))
+  assert m["bias_deg"] == pytest.approx(45)
+  assert m["bias_median_deg"] == pytest.approx(45)
+  sd = math.degrees(math.sqrt(-2 * math.log(math.sqrt(0.5))))
+  assert m["circular_sd_deg"] == pytest.approx(sd)
+
+
+def test_by_angle_gives_every_bin_of_a_half_step_grid_the_same():
+  truth = np.arange(-16, 16) * 5.625 * 2  # a quarter of 45 degrees each
+  error = np.linspace(0, 1, 32)
+  p = predictions(truth[None], (truth + error)[None])
+  _, mae, _ = angular.by_angle(p, 8)
+  # Bins are [c - 22.5, c + 22.5): four angles each.
+  groups = np.roll(error, 2).reshape(8, 4)
+  np.testing.assert_allclose(np.sort(mae), np.sort(groups.mean(-1)), atol=1e-9)

@@ -234,3 +234,36 @@ def test_saturation_is_averaged():
   found = clumping.compute(p)
   assert found["saturated_share"] == pytest.approx((answer > 0).mean())
   assert "tanh_slope" not in found
+
+
+@pytest.mark.parametrize("dtype", (np.float64, np.float32))
+def test_occupancy_of_a_grid_of_half_cells_is_even(dtype):
+  """To the even one, as `round` has it, cells got .1875 and .0625."""
+  degrees = np.rad2deg(np.deg2rad(np.arange(16) * 22.5).astype(dtype))
+  np.testing.assert_array_equal(clumping.occupancy(degrees, 360), 0.125)
+  np.testing.assert_array_equal(clumping.occupancy(degrees / 2, 180), 0.125)
+
+
+@pytest.mark.parametrize("num_points", (None, 180, 256, 360, 720))
+def test_kuiper_passes_answers_rounded_to_a_fine_grid(num_points):
+  """Honest errors of 1.5 degrees, as argmax of bins gives them."""
+  rng = np.random.default_rng(3)
+  found = []
+  for _ in range(25):
+    truth = rng.uniform(-180, 180, (100, 1)) + np.arange(36) * 10
+    answer = truth + rng.normal(0, 1.5, truth.shape)
+    if num_points:
+      step = 360 / num_points
+      answer = np.rad2deg(np.deg2rad(np.rint(answer / step) * step, dtype="f4"))
+    found.append(clumping.kuiper_p_value(predictions(truth, answer)))
+  # 25 trials at .05: more than 5 are one in a hundred.
+  assert np.mean(np.array(found) < 0.05) <= 5 / 25
+  assert 0.15 < np.mean(np.array(found) < 0.5) < 0.85
+
+
+def test_kuiper_still_sees_clumps_among_answers_on_a_grid():
+  rng = np.random.default_rng(4)
+  truth = rng.uniform(-180, 180, (100, 12))
+  pulled = truth - 3 * np.sin(np.deg2rad(8 * truth))
+  for answer in (np.rint(pulled), 45 * np.rint(truth / 45)):
+    assert clumping.kuiper_p_value(predictions(truth, answer)) < 0.01
