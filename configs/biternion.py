@@ -9,17 +9,17 @@ Expected, seed 0: 6.97 degrees on 100 test threes (350 to train on), in
 108 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "vector",
       "head.activation": "normalized",
       "head.loss": "cosine",
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

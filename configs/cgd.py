@@ -9,11 +9,11 @@ Expected, seed 0: 4.01 degrees on 100 test threes (350 to train on), in
 71 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "bins",
@@ -21,7 +21,7 @@ def get_config(variant: str = ""):
       "head.loss": "gaussian",
       "head.width_deg": 6.0,
       "head.decode": "local_mean",
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

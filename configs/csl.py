@@ -8,17 +8,17 @@ Expected, seed 0: 4.99 degrees on 100 test threes (350 to train on), in
 91 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "csl",
       "head.window": "gaussian",
       "head.radius_deg": 6.0,
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

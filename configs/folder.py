@@ -12,11 +12,11 @@ Expected: what your pictures allow; without having learnt anything the error is
 90 degrees on the full circle, and it stands beside every result.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "data.name": "folder",
@@ -30,5 +30,5 @@ def get_config(variant: str = ""):
       "num_steps": 4000,
       "eval.every_steps": 1000,
     },
-    {"smoke": config.SMOKE},
+    {"smoke": base.SMOKE},
   )

@@ -13,11 +13,11 @@ multiple of 45, eighth moment 0.995 above the labels', error 29.4 degrees, in
 7.49, neither with a moment or a share above chance.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "num_steps": 400,

@@ -8,17 +8,17 @@ Expected, seed 0: 6.03 degrees on 100 test threes (350 to train on), in
 110 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "mixture",
       "head.component": "vonmises",
       "head.num_components": 4,
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

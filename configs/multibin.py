@@ -6,15 +6,15 @@ Expected, seed 0: 5.75 degrees on 100 test threes (350 to train on), in
 59 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "multibin",
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

@@ -10,11 +10,11 @@ Expected: what your photos allow; without having learnt anything the error is
 90 degrees on the full circle, and it stands beside every result.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "data.name": "folder",
@@ -36,6 +36,6 @@ def get_config(variant: str = ""):
         "dtype": "bfloat16",
         "eval.batch_views": 256,
       },
-      "smoke": config.SMOKE,
+      "smoke": base.SMOKE,
     },
   )

@@ -9,16 +9,16 @@ Expected, seed 0: 6.76 degrees on 100 test threes (350 to train on), in
 188 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "psc",
       "head.num_steps": 3,
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

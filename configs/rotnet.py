@@ -9,18 +9,18 @@ Expected, seed 0: 3.98 degrees on 100 test threes (350 to train on), in
 53 s on 2 x86 cores that also did other work.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "head.name": "bins",
       "head.num_bins": 360,
       "head.loss": "cross_entropy",
       "head.decode": "argmax",
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
     },
-    config.FLAGSHIP_VARIANTS,
+    base.FLAGSHIP_VARIANTS,
   )

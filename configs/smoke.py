@@ -5,8 +5,8 @@ python -m rotjax.main --config configs/smoke.py
 Expected, seed 0: far from converged, in about 15 s on 2 x86 cores.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(variant, config.VARIANTS["smoke"])
+  return base.make(variant, base.VARIANTS["smoke"])

@@ -8,12 +8,12 @@ in 44 s from a cold start; `:mnist` 3.00 degrees on 1,010 test threes (5,855 to
 train on) in 139 s.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
-    {"head.name": "vonmises", **config.FLAGSHIP},
-    config.FLAGSHIP_VARIANTS,
+    {"head.name": "vonmises", **base.FLAGSHIP},
+    base.FLAGSHIP_VARIANTS,
   )

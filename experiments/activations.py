@@ -8,17 +8,17 @@ Linear, tanh and normalised, each under squared error and cosine; the normalised
 cosine and the linear one are the same function, and a check on the noise.
 """
 
-from rotjax import config
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
+from rotjax.config import base
 
 BASELINE = "linear-cosine"
 TUNING = tuning.Budget()
 
 
 def get_config(variant: str = ""):
-  return config.make(
-    variant, {"num_seeds": 3, "head.name": "vector", **config.FLAGSHIP}
+  return base.make(
+    variant, {"num_seeds": 3, "head.name": "vector", **base.FLAGSHIP}
   )
 
 

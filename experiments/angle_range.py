@@ -8,13 +8,13 @@ The full circle, half of it, a quarter, and the twenty degrees of a scan laid
 askew. Chance differs between them and stands in the table for none.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 BASELINE = "180"
 
 
 def get_config(variant: str = ""):
-  return config.make(variant, {"num_seeds": 3, **config.FLAGSHIP})
+  return base.make(variant, {"num_seeds": 3, **base.FLAGSHIP})
 
 
 def sweep():

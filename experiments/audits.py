@@ -10,26 +10,27 @@ from collections.abc import Iterator, Sequence
 import json
 import pathlib
 
-from rotjax import cli, environment
+from rotjax import cli
+from rotjax.cli import environment
+from rotjax.leakage import verdict
 
 _VARIANTS = ("", "mnist", "all_digits", "mnist,all_digits")
 
 
 def views() -> Iterator[tuple[str, object]]:
   """Config with variant, and the config, of each different view."""
-  from rotjax import config as config_lib
-  from rotjax import config_files
+  from rotjax.config import load, named, resolve
 
   folder = pathlib.Path(__file__).parent.parent / "configs"
   seen = set()
   for file in sorted(folder.glob("*.py"), key=lambda f: f.stem != "vonmises"):
     for variant in _VARIANTS:
-      config = config_files.load(f"{file}:{variant}")
-      dataset = config_lib.build("data", config.data)
-      if config_lib.build_view(config).leaks(dataset.center):
+      config = load.load(f"{file}:{variant}")
+      dataset = named.build("data", config.data)
+      if named.build_view(config).leaks(dataset.center):
         continue
       sections = {key: config[key] for key in ("data", "view", "model")}
-      digest = config_lib.digest(config_lib.flatten(sections))
+      digest = resolve.digest(resolve.flatten(sections))
       if digest not in seen:
         seen.add(digest)
         yield f"{file.stem}:{variant}".rstrip(":"), config
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax import audit, run_folder
+  from rotjax.run import run_folder
 
   out = pathlib.Path(args.out)
   out.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
   for name, config in views():
     file = out / f"{config.name.replace(',', '-')}.json"
     if not file.exists():
-      run_folder.write_json(file, audit.run(config, 1000, 4000))
+      run_folder.write_json(file, verdict.run(config, 1000, 4000))
     report = json.loads(file.read_text())
     rows.append(_row(name, report))
     passed &= report["passed"]

@@ -7,15 +7,15 @@ python -m rotjax.ablate --sweep experiments/backbones.py:smoke
 The same head, data and number of steps; the table's seconds are the price.
 """
 
-from rotjax import config
 from rotjax.ablation import tuning
+from rotjax.config import base
 
 BASELINE = "strided"
 TUNING = tuning.Budget()
 
 
 def get_config(variant: str = ""):
-  return config.make(variant, {"num_seeds": 3, **config.FLAGSHIP})
+  return base.make(variant, {"num_seeds": 3, **base.FLAGSHIP})
 
 
 def sweep():

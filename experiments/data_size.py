@@ -7,18 +7,18 @@ python -m rotjax.ablate --sweep experiments/data_size.py:smoke
 Evenly spaced parts of the training threes of MNIST, the same steps for all.
 """
 
-from rotjax import config
 from rotjax.ablation import sweep as sweep_lib
+from rotjax.config import base
 
 BASELINE = "5855"
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "num_seeds": 3,
-      **config.FLAGSHIP,
+      **base.FLAGSHIP,
       "data.name": "mnist",
       "data.classes": (3,),
     },

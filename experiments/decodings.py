@@ -8,15 +8,15 @@ All digits, where 0, 1 and 8 make a density bimodal. The arms of one head train
 to the same network and differ in the reading alone.
 """
 
-from rotjax import config
 from rotjax.ablation import sweep as sweep_lib
+from rotjax.config import base
 
 BASELINE = "fourier-median"
 
 
 def get_config(variant: str = ""):
-  return config.make(
-    variant, {"num_seeds": 3, "data.classes": (), **config.FLAGSHIP}
+  return base.make(
+    variant, {"num_seeds": 3, "data.classes": (), **base.FLAGSHIP}
   )
 
 

@@ -8,7 +8,7 @@ changed at a time: the activation of the two outputs, the loss, the range of the
 pixels, the optimizer, its step and the dropout.
 """
 
-from rotjax import config, config_files
+from rotjax.config import load, resolve
 
 BASELINE = "as-asked"
 COLUMNS = (
@@ -27,11 +27,11 @@ COLUMNS = (
 
 def get_config(variant: str = ""):
   smoke = "smoke" in variant.split(",")
-  asked = config_files.load(f"forum:{variant}")
+  asked = load.load(f"forum:{variant}")
   if smoke:
     return asked
   # Five times through the 350 threes at their 18 angles.
-  return config.resolve(asked, {"num_seeds": 3, "num_steps": 250})
+  return resolve.apply(asked, {"num_seeds": 3, "num_steps": 250})
 
 
 def sweep():

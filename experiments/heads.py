@@ -8,8 +8,8 @@ backbone and schedule. Each takes the learning rate that is best on validation
 among the same four, after 500 steps each.
 """
 
-from rotjax import config
 from rotjax.ablation import tuning
+from rotjax.config import base
 
 BASELINE = "vonmises"
 TUNING = tuning.Budget()
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "num_seeds": 3,
@@ -39,7 +39,7 @@ def get_config(variant: str = ""):
       "data.classes": (3,),
       "eval.every_steps": 1000,
     },
-    {"smoke": {**config.VARIANTS["smoke"], "num_seeds": 1}},
+    {"smoke": {**base.VARIANTS["smoke"], "num_seeds": 1}},
   )
 
 

@@ -7,9 +7,9 @@ Every loss of the two heads that have many, each with its own learning rate and,
 after that, its own concentration or width of labels.
 """
 
-from rotjax import config
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
+from rotjax.config import base
 from rotjax.heads import bins, vector
 
 BASELINE = "vector-cosine"
@@ -19,7 +19,7 @@ TUNING = tuning.Budget(
 
 
 def get_config(variant: str = ""):
-  return config.make(variant, {"num_seeds": 3, **config.FLAGSHIP})
+  return base.make(variant, {"num_seeds": 3, **base.FLAGSHIP})
 
 
 def sweep():

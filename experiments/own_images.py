@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from rotjax import cli, environment
+from rotjax import cli
+from rotjax.cli import environment
+from rotjax.leakage import verdict
 
 # Of few pictures: more of them to test on, and a network held back.
 SHARED = {
@@ -82,29 +84,28 @@ def slug(arm: str) -> str:
 
 def config_of(arm: str, data: pathlib.Path, work: pathlib.Path, smoke: bool):
   """The resolved config of an arm."""
-  from rotjax import config as config_lib
-  from rotjax import config_files, validation
+  from rotjax.config import base, load, resolve, validate
 
   folder, variant, parent, more = ARMS[arm]
-  config = config_files.load(f"configs/folder.py:{variant}")
+  config = load.load(f"configs/folder.py:{variant}")
   own = {"data.dir": str(data / folder), **SHARED, **FOLDERS[folder]} | more
   if parent:
     own["init_from"] = str(work / slug(parent))
   if smoke:
-    own |= config_lib.SMOKE
-  config = config_lib.resolve(config, own)
-  validation.check(config)
+    own |= base.SMOKE
+  config = resolve.apply(config, own)
+  validate.check(config)
   return config
 
 
 def names(config: Any) -> list[str]:
   """The file of each test picture, in the split's order."""
-  from rotjax import config as config_lib
-  from rotjax import pictures
-  from rotjax.data import folder_files
+  from rotjax.config import named
+  from rotjax.data.ingest import folder_files
+  from rotjax.image import pictures
 
   root = folder_files.folder(config.data.dir)
-  test = config_lib.build("data", config.data).load("test")
+  test = named.build("data", config.data).load("test")
   known = {}
   with pictures.strict():
     for file in folder_files.walk(root).files:
@@ -117,8 +118,8 @@ def names(config: Any) -> list[str]:
 def errors_deg(run: pathlib.Path) -> np.ndarray:
   """`[images, angles]` absolute errors of a run on its test set."""
   found = np.load(run / "predictions.npz")
-  difference = found["decoded"].astype(np.float64) - found["theta"]
-  return np.rad2deg(np.abs((difference + np.pi) % (2 * np.pi) - np.pi))
+  difference = np.float64(found["predicted_deg"]) - found["true_deg"]
+  return np.abs((difference + 180) % 360 - 180)
 
 
 def _verdict(report: dict[str, Any]) -> str:
@@ -129,10 +130,10 @@ def _verdict(report: dict[str, Any]) -> str:
 
 def arm_row(arm: str, config: Any, work: pathlib.Path) -> dict[str, Any]:
   """A row of results.csv."""
-  from rotjax import config as config_lib
+  from rotjax.config import named
 
   summary = json.loads((work / slug(arm) / "summary.json").read_text())
-  data = config_lib.build("data", config.data)
+  data = named.build("data", config.data)
   low, high = summary["test_interval"]["mae_deg"]
   test = summary["test"]
   audit = work / f"audit-{ARMS[arm][0]}" / "audit.json"
@@ -213,8 +214,8 @@ def compare(
   """The classical bar: the rows of deskew.csv."""
   import PIL.Image
 
-  from rotjax import config as config_lib
-  from rotjax.data import folder_files
+  from rotjax.config import named
+  from rotjax.data.ingest import folder_files
 
   def grey(name):
     return np.asarray(PIL.Image.open(root / name).convert("L"))
@@ -223,21 +224,21 @@ def compare(
   root = folder_files.folder(config.data.dir)
   files = names(config)
   found = np.load(work / slug(PAGES[0]) / "predictions.npz")
-  angles = np.rad2deg(found["theta"].astype(np.float64))
+  angles = found["true_deg"].astype(np.float64)
   rows = [_row("always 0°", "nothing", np.abs(angles), len(files))]
   shown = {"page": ([grey(name) for name in files], angles)}
   for arm in PAGES:
     # The same pages at the same angles, by the order of a hash.
     assert names(configs[arm]) == files
-    theta = np.load(work / slug(arm) / "predictions.npz")["theta"]
-    np.testing.assert_array_equal(theta, found["theta"])
+    true = np.load(work / slug(arm) / "predictions.npz")["true_deg"]
+    np.testing.assert_array_equal(true, found["true_deg"])
     data, size = configs[arm].data, configs[arm].view.size
     sees = f"{size} px of {data.side}"
     rows.append(_row(arm, sees, errors_deg(work / slug(arm)), len(files)))
-    test = config_lib.build("data", data).load("test")
+    test = named.build("data", data).load("test")
     shown[f"square of {data.side} px"] = (test.images[..., 0], angles)
   all_files = [f.name for f in folder_files.walk(root).files]
-  grid = config_lib.build_angles(config).evaluation_deg(
+  grid = named.build_angles(config).evaluation_deg(
     np.arange(len(all_files)), angles.shape[1]
   )
   shown["page, all pages"] = ([grey(name) for name in all_files], grid)
@@ -295,24 +296,24 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax import audit, launch, run_folder
-  from rotjax import config as config_lib
+  from rotjax.config import resolve
+  from rotjax.run import run_folder, train
 
   data, work = (pathlib.Path(d).absolute() for d in (args.data, args.workdir))
   configs = {arm: config_of(arm, data, work, args.smoke) for arm in ARMS}
   for arm, config in configs.items():
-    if status := launch.train(config, work / slug(arm), False):
+    if status := train.train(config, work / slug(arm), False):
       return status
   for arm, own in AUDITED.items():
     file = work / f"audit-{arm}" / "audit.json"
     if not file.exists():
       budget = (20, 64) if args.smoke else BUDGET
-      report = audit.run(
-        config_lib.resolve(configs[arm], {**own, **PROBES}), *budget
+      report = verdict.run(
+        resolve.apply(configs[arm], {**own, **PROBES}), *budget
       )
       file.parent.mkdir(exist_ok=True)
       run_folder.write_json(file, report)
-      (file.parent / "audit.txt").write_text(audit.text(report))
+      (file.parent / "audit.txt").write_text(verdict.text(report))
     print(json.loads(file.read_text())["verdict"])
   if args.out:
     out = pathlib.Path(args.out)

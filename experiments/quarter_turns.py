@@ -10,7 +10,7 @@ pass blurs all pixels alike, elsewhere each differently: a network can see that,
 and its answers gather there.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 BASELINE = "single"
 COLUMNS = (
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "num_seeds": 2,

@@ -8,16 +8,16 @@ The whole digit on canvases of 10 to 28 pixels, each pixel an average of 3 x 3
 samples so that nothing is skipped.
 """
 
-from rotjax import config
 from rotjax.ablation import sweep as sweep_lib
+from rotjax.config import base
 
 BASELINE = "28"
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
-    {"num_seeds": 3, "view.passes": "supersample", **config.FLAGSHIP},
+    {"num_seeds": 3, "view.passes": "supersample", **base.FLAGSHIP},
   )
 
 

@@ -16,7 +16,8 @@ and the errors by digit.
 
 from collections.abc import Sequence
 
-from rotjax import cli, config
+from rotjax import cli
+from rotjax.config import base, named
 
 BASELINE = "honest-rotnet"
 COLUMNS = (
@@ -51,7 +52,7 @@ NETWORKS = [
 
 
 def get_config(variant: str = ""):
-  return config.make(
+  return base.make(
     variant,
     {
       "data.name": "mnist",
@@ -91,15 +92,15 @@ def centroid_only(settings) -> dict[str, float]:
   import numpy as np
 
   from rotjax import angles as angles_lib
-  from rotjax import cues
-  from rotjax import view as view_lib
+  from rotjax.image import view as view_lib
+  from rotjax.leakage import cues
 
-  dataset = config.build("data", settings.data)
-  angles = config.build_angles(settings)
+  dataset = named.build("data", settings.data)
+  angles = named.build_angles(settings)
   turn = []
   for name in ("train", "test"):
     split = dataset.load(name)
-    view = config.build_view(settings).resolve(
+    view = named.build_view(settings).resolve(
       split.center, split.images.shape[1:3]
     )
     count = settings.eval.num_angles
@@ -122,8 +123,8 @@ def centroid_only(settings) -> dict[str, float]:
 
 def _by_digit(plan, workdir) -> list[str]:
   """Markdown: the error of every arm's first seed, by digit."""
-  from rotjax import summary
   from rotjax.ablation import manifest
+  from rotjax.run import summary
 
   lines = ["| arm | " + " | ".join("0123456789") + " |", "|---" * 11 + "|"]
   for arm in plan.arms:

@@ -8,13 +8,13 @@ habits of other tools; the table names what they leak, and the column of the
 other interpolator shows a part of it.
 """
 
-from rotjax import config
+from rotjax.config import base
 
 BASELINE = "default"
 
 
 def get_config(variant: str = ""):
-  return config.make(variant, {"num_seeds": 3, **config.FLAGSHIP})
+  return base.make(variant, {"num_seeds": 3, **base.FLAGSHIP})
 
 
 def sweep():

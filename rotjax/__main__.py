@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from rotjax import cli, commands
+from rotjax import cli
+from rotjax.cli import commands
 
 
 def main(argv: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ import shlex
 import subprocess
 import sys
 
-from rotjax import cli, environment, errors, paths, stopping
+from rotjax import cli, errors, files, stopping
+from rotjax.cli import environment
 
 _LAUNCHERS = ("local", "print", "slurm")
 # The usual ones; for others sbatch has variables (SBATCH_ACCOUNT, ...), but for
@@ -20,9 +21,9 @@ def main(argv: Sequence[str]) -> int:
   environment.use_compile_cache(not args.no_compile_cache)
   if args.workers < 1:
     raise errors.UserError(f"--workers={args.workers} must be at least 1")
-  from rotjax import processes
+  from rotjax import distributed
 
-  processes.refuse_several("rotjax.ablate")
+  distributed.refuse_several("rotjax.ablate")
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
   if args.arm:
@@ -87,11 +88,12 @@ def _parser():
 
 
 def _run_here(plan, workdir, args) -> int:
-  from rotjax.ablation import audits, launch
+  from rotjax.ablation import arms as arms_lib
+  from rotjax.ablation import audits
 
   try:
-    launch.local(plan, workdir, args.workers, _flags(args))
-  except stopping.Stopped as stopped:
+    arms_lib.local(plan, workdir, args.workers, _flags(args))
+  except errors.Stopped as stopped:
     print(
       f"rotjax: stopped by {stopped}; the same command goes on with {workdir}",
       file=sys.stderr,
@@ -109,18 +111,18 @@ def _flags(args) -> list[str]:
 
 def _hand_over(plan, workdir, args) -> None:
   """Prints what runs the arms elsewhere, or submits it."""
-  from rotjax.ablation import launch
+  from rotjax.ablation import arms as arms_lib
 
-  arms = launch.to_do(plan, workdir)
+  arms = arms_lib.to_do(plan, workdir)
   if not arms:
     print("every arm is done")
   elif args.launcher == "print":
     for arm in arms:
-      print(shlex.join(launch.command(workdir, arm, _flags(args))))
+      print(shlex.join(arms_lib.command(workdir, arm, _flags(args))))
   else:
     given = {k: getattr(args, k) for k in _SBATCH}
     options = {k.replace("_", "-"): v for k, v in given.items() if v}
-    script = launch.sbatch_script(plan, workdir, options, _flags(args))
+    script = arms_lib.sbatch_script(plan, workdir, options, _flags(args))
     if args.dry_run:
       print(script, end="")
     else:
@@ -129,19 +131,20 @@ def _hand_over(plan, workdir, args) -> None:
 
 
 def _run_one(args) -> int:
-  from rotjax.ablation import launch, manifest
+  from rotjax.ablation import arms as arms_lib
+  from rotjax.ablation import manifest
 
   if not args.workdir:
     raise errors.UserError("--arm needs the sweep's --workdir")
-  workdir = paths.absolute(args.workdir, "--workdir")
+  workdir = files.absolute(args.workdir, "--workdir")
   try:
     # Open between two seeds and trials too: a signal must not kill it there.
     with manifest.opened(workdir) as plan, stopping.on_signals():
       arms = {arm.name: arm for arm in plan.arms}
       if args.arm not in arms:
         raise errors.unknown("arm", args.arm, arms)
-      error = launch.run_arm(plan, arms[args.arm], workdir)
-  except stopping.Stopped as stopped:
+      error = arms_lib.run_arm(plan, arms[args.arm], workdir)
+  except errors.Stopped as stopped:
     print(f"rotjax: stopped by {stopped}", file=sys.stderr)
     return stopping.EXIT_STATUS
   if error:
@@ -150,7 +153,8 @@ def _run_one(args) -> int:
 
 
 def _end(plan, workdir) -> int:
-  from rotjax.ablation import manifest, tables
+  from rotjax.ablation import manifest
+  from rotjax.reporting import tables
 
   table = tables.build(plan, workdir)
   tables.write_all(table, workdir)

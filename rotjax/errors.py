@@ -61,3 +61,7 @@ def unknown(
   rest = ", ".join(others)
   listed = f"{', '.join(near)}{', ' if near and rest else ''}{rest}"
   return UserError(f"unknown {kind} {name!r}: {hint}valid: {listed}")
+
+
+class Stopped(Exception):
+  """The run was told to stop; what it had is saved and can be resumed."""

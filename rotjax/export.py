@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rotjax import cli, paths
+from rotjax import cli, files
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,10 +27,12 @@ def main(argv: Sequence[str]) -> int:
   # Only now what takes seconds to import.
   import dataclasses
 
-  from rotjax import errors, model_file, pictures, predictor
+  from rotjax import errors
+  from rotjax.image import pictures
+  from rotjax.prediction import model_file, predictor
 
-  workdir = paths.absolute(args.workdir, "--workdir")
-  out = paths.to_write(args.out, "--out")
+  workdir = files.absolute(args.workdir, "--workdir")
+  out = files.to_write(args.out, "--out")
   if out.exists() and not (args.overwrite and out.is_file()):
     raise errors.UserError(
       f"{out} exists already: choose another --out, or --overwrite it"

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from rotjax import cli, environment, errors, paths
+from rotjax import cli, errors, files
+from rotjax.cli import environment
+from rotjax.config import hints
 
 
 def main(argv: Sequence[str]) -> int:
@@ -19,6 +21,7 @@ def main(argv: Sequence[str]) -> int:
     " --config.head.name=bins --config.head.num_bins=72\n"
     "  python -m rotjax.main --mode eval --workdir runs/vonmises"
     " --config.eval.tta=rot90",
+    hints.meant,
   )
   p.add_argument(
     "--config",
@@ -50,27 +53,29 @@ def main(argv: Sequence[str]) -> int:
 
   # Only now what takes seconds to import.
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax import launch, processes, stopping
+  from rotjax import distributed, stopping
+  from rotjax.config import load
+  from rotjax.run import train
 
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
   if args.config:
-    config = cli.load_config(args.config, overrides, args.mode == "train")
+    config = load.config(args.config, overrides, args.mode == "train")
   elif args.mode == "eval" and args.workdir:
-    config = launch.config_of(
-      paths.absolute(args.workdir, "--workdir"), overrides
+    config = train.config_of(
+      files.absolute(args.workdir, "--workdir"), overrides
     )
   else:
     raise errors.UserError(
       "--config is needed: a file, or the name of a shipped one (vonmises);"
       " --mode eval does with --workdir"
     )
-  processes.start(config.distributed)
+  distributed.start(config.distributed)
   environment.check_devices()
   workdir = cli.workdir(args.workdir, f"runs/{config.name}")
   if args.mode == "eval":
-    return launch.evaluate(config, workdir)
-  return launch.train(config, workdir, args.overwrite)
+    return train.evaluate(config, workdir)
+  return train.train(config, workdir, args.overwrite)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import os
 import sys
 from typing import Any
 
-from rotjax import cli, environment, paths
+from rotjax import cli, files
+from rotjax.cli import environment
 
 # Degrees from the answer within which the probability is told.
 _WITHIN = (5, 15)
@@ -22,18 +23,19 @@ def main(argv: Sequence[str]) -> int:
 
   # Only now what takes seconds to import.
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax import contact_sheet, errors, outputs, predictor
+  from rotjax import errors
+  from rotjax.prediction import contact_sheet, outputs, predictor
 
   sheet, folder = args.contact_sheet, args.upright
   if sheet is not None:
-    sheet = contact_sheet.final_name(paths.to_write(sheet, "--contact-sheet"))
+    sheet = contact_sheet.final_name(files.to_write(sheet, "--contact-sheet"))
   if folder is not None:
-    folder = paths.to_write(folder, "--upright")
+    folder = files.to_write(folder, "--upright")
     if os.path.lexists(folder) and not folder.is_dir():
       raise errors.UserError(f"--upright {folder} is not a folder")
   flag = "--model" if args.workdir is None else "--workdir"
   source = args.model if args.workdir is None else args.workdir
-  found = predictor.load(paths.absolute(source, flag), args.tta)
+  found = predictor.load(files.absolute(source, flag), args.tta)
   command = _Command(found, folder and outputs.Folder(folder), args.fit, sheet)
   rows = command.run(_paths(args.paths))
   if args.json:
@@ -122,7 +124,7 @@ class _Command:
 
   def run(self, paths: Iterator[str]) -> Iterator[dict[str, Any]]:
     """Yields what is told of each picture that can be read."""
-    from rotjax import predictor
+    from rotjax.prediction import predictor
 
     batch = []
     for item in self._squares(paths):
@@ -134,7 +136,8 @@ class _Command:
       yield from self._rows(batch)
 
   def _squares(self, paths):
-    from rotjax import contact_sheet, outputs, picture_files, pictures
+    from rotjax.image import picture_files, pictures
+    from rotjax.prediction import contact_sheet, outputs
 
     for found in picture_files.find(paths):
       if not isinstance(found, picture_files.Found):
@@ -188,7 +191,8 @@ class _Command:
   def _turn_back(self, found, angle_deg, row) -> None:
     """Writes and draws what was asked for; the pictures are read again, for
     all of a batch in full size may not fit into memory."""
-    from rotjax import answers, contact_sheet, pictures
+    from rotjax.image import pictures
+    from rotjax.prediction import answers, contact_sheet
 
     draw = self._sheet and len(self._pairs) < contact_sheet.LIMIT
     if not (self._folder or draw):
@@ -210,7 +214,8 @@ class _Command:
       self._fail(out or found.path, _NO_MEMORY)
 
   def _write(self, picture, found, angle_deg) -> None:
-    from rotjax import picture_files, pictures, rewrite, upright
+    from rotjax.image import picture_files, pictures
+    from rotjax.prediction import rewrite, upright
 
     self._folder.check_new(found.name)
     kind = rewrite.original(found.path)
@@ -226,7 +231,8 @@ class _Command:
   def finish(self) -> None:
     """Writes the contact sheet, if there is anything to draw; tells what of
     its own the command left out."""
-    from rotjax import contact_sheet, pictures
+    from rotjax.image import pictures
+    from rotjax.prediction import contact_sheet
 
     if self._own:
       count = f"{len(self._own)} such in all"
@@ -246,7 +252,7 @@ def _signed(angle_deg: float) -> str:
 
 def table(rows: Sequence[dict[str, Any]], spec: Any) -> str:
   """What was told of the pictures, as text; "" for none."""
-  from rotjax import answers
+  from rotjax.prediction import answers
 
   if not rows:
     return ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rotjax import cli, errors, paths
+from rotjax import cli, errors, files
 
 FILE = "report.html"
 
@@ -20,14 +20,14 @@ def main(argv: Sequence[str]) -> None:
   )
   p.add_argument("--workdir", required=True, metavar="DIR")
   args = p.parse_args(argv)
-  workdir = paths.absolute(args.workdir, "--workdir")
+  workdir = files.absolute(args.workdir, "--workdir")
   if not workdir.is_dir():
     raise errors.UserError(f"there is no folder {workdir} (--workdir)")
   # matplotlib and jax only now: --help and a wrong folder do not wait.
-  from rotjax.reporting import page, single, sweeps
+  from rotjax.reporting import page, run_page, sweep_page
 
   is_sweep = (workdir / "sweep.json").exists()
-  text = (sweeps if is_sweep else single).build(workdir)
+  text = (sweep_page if is_sweep else run_page).build(workdir)
   file = workdir / FILE
   page.write(file, text)
   print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")

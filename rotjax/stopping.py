@@ -13,10 +13,6 @@ from rotjax import errors
 EXIT_STATUS = 75
 
 
-class Stopped(Exception):
-  """The run was told to stop; what it had is saved and can be resumed."""
-
-
 class Flag:
   """Set by a signal or once the time is over; polled by the loop.
 
@@ -38,14 +34,14 @@ class Flag:
 
   def check(self) -> None:
     """Raises Stopped once any process was told to stop; all must ask."""
-    from rotjax import processes  # jax: --help must not wait for it
+    from rotjax import distributed  # jax: --help must not wait for it
 
-    if processes.any_of(self.up):
+    if distributed.any_of(self.up):
       self.stop()
 
   def stop(self) -> NoReturn:
     """Raises Stopped, with the reason as far as this process knows it."""
-    raise Stopped(self.reason or "a signal to another process")
+    raise errors.Stopped(self.reason or "a signal to another process")
 
 
 # The flag of the outermost open context.

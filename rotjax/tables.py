@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rotjax import cli, paths
+from rotjax import cli, files
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,14 +34,15 @@ def main(argv: Sequence[str]) -> None:
     help="write there instead, with intervals.png and donuts.png",
   )
   args = p.parse_args(argv)
-  from rotjax.ablation import manifest, publish, tables
+  from rotjax.ablation import manifest
+  from rotjax.reporting import publish, tables
 
-  workdir = paths.absolute(args.workdir, "--workdir")
+  workdir = files.absolute(args.workdir, "--workdir")
   plan = manifest.read(workdir)
   columns = [c for c in args.columns.split(",") if c]
   table = tables.build(plan, workdir, columns, args.sort)
   if args.out:
-    out = paths.folder_to_write(args.out, "--out")
+    out = files.folder_to_write(args.out, "--out")
     publish.write(plan, workdir, table, out)
   else:
     tables.write_all(table, workdir)

@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image
 
 from rotjax import angles as angles_lib
-from rotjax import config as config_lib
 from rotjax import metrics, report
-from rotjax import summary as summary_lib
 from rotjax.ablation import manifest
 from rotjax.ablation import sweep as sweep_lib
+from rotjax.config import base, resolve
 from rotjax.metrics import angular, probabilistic
+from rotjax.run import summary as summary_lib
 
 NUM_IMAGES, NUM_ANGLES = 12, 6
 STEPS = (10, 20, 30)
@@ -20,8 +20,8 @@ EVIL = "a<script>alert(1)"
 
 
 def config(**overrides):
-  return config_lib.resolve(
-    config_lib.base(), {k.replace("__", "."): v for k, v in overrides.items()}
+  return resolve.apply(
+    base.base(), {k.replace("__", "."): v for k, v in overrides.items()}
   )
 
 
@@ -45,8 +45,8 @@ def predictions(sd_deg=5.0, seed=0, density=True, period_deg=360.0):
       "log_density": -np.abs(noise) / sd_deg,
     }
   return metrics.Predictions(
-    angle_deg=truth,
-    decoded_deg=angles_lib.wrap(truth + noise, period_deg),
+    true_deg=truth,
+    predicted_deg=angles_lib.wrap(truth + noise, period_deg),
     example=example,
     label=np.full(NUM_IMAGES, 3),
     angles=angles,
@@ -62,8 +62,8 @@ def _chance(angles):
 def write_run(folder, settings, p, seed=0):
   """What a finished run of `settings` with the predictions `p` leaves."""
   (folder / "plots").mkdir(parents=True)
-  single = config_lib.resolve(settings, {"seed": seed, "num_seeds": 1})
-  (folder / "config.json").write_text(config_lib.to_json(single))
+  single = resolve.apply(settings, {"seed": seed, "num_seeds": 1})
+  (folder / "config.json").write_text(resolve.to_json(single))
   summary_lib.save_predictions(folder / "predictions.npz", p)
   test = angular.compute(p) | probabilistic.compute(p)
   lines = [
@@ -99,7 +99,7 @@ def write_seeds(folder, settings, sd_deg=5.0):
   for seed in range(settings.num_seeds):
     p = predictions(sd_deg, seed)
     write_run(folder / f"seed-{seed}", settings, p, seed)
-  (folder / "config.json").write_text(config_lib.to_json(settings))
+  (folder / "config.json").write_text(resolve.to_json(settings))
   summary_lib.over_seeds(folder, list(range(settings.num_seeds)))
 
 

@@ -12,7 +12,7 @@ import time
 import pytest
 import yaml
 
-from rotjax import cli
+from rotjax.config import load
 from tests import test_pages
 
 CLUSTER = pathlib.Path("experiments/cluster")
@@ -92,7 +92,7 @@ def test_every_script_shows_a_command():
 def test_commands_are_understood(module, argv, monkeypatch):
   test_pages.test_commands_shown_are_understood(module, argv, monkeypatch)
   if module == "rotjax.main":
-    cli.load_config(argv[argv.index("--config") + 1], {})
+    load.config(argv[argv.index("--config") + 1], {})
     assert "--workdir" in argv
 
 

@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from rotjax import config as config_lib
-from rotjax import config_files, errors, heads, launch, validation
+from rotjax import errors, heads
+from rotjax.config import load, resolve, validate
+from rotjax.run import train
 from tests.heads import cases
 from tests.heads import test_head_contract as contract
 
@@ -39,10 +40,10 @@ def _package(tmp_path, monkeypatch):
 
 
 def _train(overrides, folder):
-  config = config_files.load("configs/vonmises.py:smoke")
-  config = config_lib.resolve(config, {**SMALL, **overrides})
-  validation.check(config)
-  assert launch.train(config, folder) == 0
+  config = load.load("configs/vonmises.py:smoke")
+  config = resolve.apply(config, {**SMALL, **overrides})
+  validate.check(config)
+  assert train.train(config, folder) == 0
   found = json.loads((folder / "summary.json").read_text())
   assert found["step"] in (3, 6)  # the better of the two on validation
   assert 0 < found["test"]["mae_deg"] < 180

@@ -12,8 +12,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from rotjax import checkpoint
-from rotjax import step as step_lib
+from rotjax.run import checkpoint
+from rotjax.training import step as step_lib
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from rotjax import config as config_lib
-from rotjax import config_files, errors, launch, validation
+from rotjax import errors
+from rotjax.config import load, resolve, validate
+from rotjax.run import train
 
 SMALL = {
   "data.side": 24,
@@ -41,9 +42,9 @@ def _pictures(tmp_path_factory):
 
 
 def _config(variant, overrides):
-  config = config_files.load(f"configs/folder.py:{variant}")
-  config = config_lib.resolve(config, overrides)
-  validation.check(config)
+  config = load.load(f"configs/folder.py:{variant}")
+  config = resolve.apply(config, overrides)
+  validate.check(config)
   return config
 
 
@@ -55,19 +56,19 @@ def test_trained_on_a_folder_and_scored_on_turned_pictures(
   own = {**SMALL, "data.dir": str(root), "num_steps": 150, "batch_size": 32}
   own |= {"eval.every_steps": 75, "checkpoint.every_steps": 150}
   run = tmp_path / "run"
-  assert launch.train(_config("smoke", own), run) == 0
+  assert train.train(_config("smoke", own), run) == 0
   learnt = json.loads((run / "summary.json").read_text())["test"]
   assert learnt["mae_deg"] < 30
 
   table = {"data.name": "csv", "data.dir": str(turned), "data.channels": 1}
   other = {**own, **table, "data.test_share": 1.0}
   config = _config("smoke,as_found", other)
-  assert launch.evaluate(config, run) == 0
+  assert train.evaluate(config, run) == 0
   (folder,) = run.glob("eval-csv-*")
   found = np.load(folder / "predictions.npz")
-  truth = np.rad2deg(found["theta"][:, 0].astype(np.float64))
+  truth = found["true_deg"][:, 0].astype(np.float64)
   # Each of the four turns comes three times; nothing was turned any further.
-  assert found["theta"].shape == (12, 1)
+  assert found["true_deg"].shape == (12, 1)
   assert sorted(np.round(truth % 360)) == sorted([0, 90, 180, 270] * 3)
   test = json.loads((folder / "summary.json").read_text())["test"]
   # A wrong sign would err by 180 on half of them.
@@ -77,10 +78,10 @@ def test_trained_on_a_folder_and_scored_on_turned_pictures(
 
   colour = {**own, **table, "data.channels": 3, "data.test_share": 1.0}
   with pytest.raises(errors.UserError, match="data.channels=1"):
-    launch.evaluate(_config("smoke,as_found", colour), run)
+    train.evaluate(_config("smoke,as_found", colour), run)
   # They are for scoring alone.
   with pytest.raises(errors.UserError, match="needs a train split"):
-    launch.train(config, tmp_path / "no")
+    train.train(config, tmp_path / "no")
 
 
 def test_training_on_a_table_of_turned_pictures(
@@ -98,6 +99,6 @@ def test_training_on_a_table_of_turned_pictures(
   }
   run = tmp_path / "run"
   for variant in ("smoke", "smoke,as_found"):
-    assert launch.train(_config(variant, own), run / variant) == 0
+    assert train.train(_config(variant, own), run / variant) == 0
     summary = json.loads((run / variant / "summary.json").read_text())
     assert summary["protocol"]["data"].startswith("csv: the pictures of")

@@ -46,9 +46,11 @@ def test_chance_and_ratio_of_the_stored_rows():
 
 
 def test_errors_go_round_the_circle(tmp_path):
-  theta = np.deg2rad([[179.0, -170.0], [0.0, 5.0]])
-  decoded = np.deg2rad([[-179.0, 170.0], [3.0, 5.0]])
-  np.savez(tmp_path / "predictions.npz", theta=theta, decoded=decoded)
+  np.savez(
+    tmp_path / "predictions.npz",
+    true_deg=[[179.0, -170.0], [0.0, 5.0]],
+    predicted_deg=[[-179.0, 170.0], [3.0, 5.0]],
+  )
   expected = [[2, 20], [3, 0]]
   np.testing.assert_allclose(
     own_images.errors_deg(tmp_path), expected, atol=1e-9

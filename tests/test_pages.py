@@ -8,6 +8,7 @@ import shlex
 import pytest
 
 from rotjax import cli
+from rotjax.config import load
 
 PAGES = [pathlib.Path("README.md"), *sorted(pathlib.Path("docs").glob("*.md"))]
 PAGES += sorted(pathlib.Path("experiments").rglob("README.md"))
@@ -115,7 +116,7 @@ def test_commands_shown_are_understood(module, argv, monkeypatch):
     command.main(argv)
   if "--config" in argv:
     _, overrides = cli.split_overrides(argv)
-    cli.load_config(argv[argv.index("--config") + 1], overrides)
+    load.config(argv[argv.index("--config") + 1], overrides)
   if "--sweep" in argv:
     from rotjax.ablation import sweep
 

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 
-from rotjax import config as config_lib
-from rotjax import executors
-from rotjax import experiment as experiment_lib
+from rotjax.config import base, resolve
 from rotjax.data import batches
+from rotjax.run import experiment as experiment_lib
+from rotjax.training import executors
 
 BATCH = 16
 
@@ -31,7 +31,7 @@ BATCH_NORM_AND_DROPOUT = {
 def experiment(overrides):
   """The experiment of a config with these overrides."""
   return experiment_lib.Experiment.from_config(
-    config_lib.resolve(config_lib.base(), overrides)
+    resolve.apply(base.base(), overrides)
   )
 
 
@@ -61,7 +61,9 @@ def run(
   )
   images = an_experiment.dataset.load("train").images
   if state is None:
-    state = executors.stack_seeds([an_experiment.init_state(s) for s in seeds])
+    state = executors.program.stack_seeds(
+      [an_experiment.init_state(s) for s in seeds]
+    )
   first = int(np.ravel(state.step)[0])
   state = executor.place_state(state)
   placed = executor.place_images(images)

@@ -9,7 +9,8 @@ import sys
 import jax
 import numpy as np
 
-from rotjax import errors, executors, processes
+from rotjax import distributed, errors
+from rotjax.training import executors
 from tests import training
 
 STEPS = 20
@@ -47,27 +48,27 @@ def _evaluate():
   fitted = evaluator.calibrate(*network, split)
   p = evaluator(*network, split, fitted, lambda: asked.append(1))
   return {
-    "decoded": p.decoded_deg,
+    "decoded": p.predicted_deg,
     "crps": p.scores["recalibrated_crps_deg"],
-    "asked": processes.gather(np.int32(len(asked))),
+    "asked": distributed.gather(np.int32(len(asked))),
   }
 
 
 def _agree():
-  index = processes.index()
+  index = distributed.index()
   tree = {
     "a": np.float32([-0.0, np.nan, 1.5 + index]),
     "b": (np.int8(3 + index), np.arange(5) + index),
     "c": np.full((2, 3), bool(index)),
   }
-  told = processes.from_main(tree)
+  told = distributed.from_main(tree)
   np.testing.assert_array_equal(told["a"], np.float32([0.0, np.nan, 1.5]))
   assert np.signbit(told["a"][0])
   assert told["b"][0] == 3 and told["b"][0].dtype == np.int8
   assert told["b"][1].tolist() == list(range(5)) and not told["c"].any()
-  assert processes.any_of(index == 1) and not processes.any_of(False)
-  assert processes.on_main(lambda: [index, "ä"]) == [0, "ä"]
-  assert processes.on_main(lambda: None) is None
+  assert distributed.any_of(index == 1) and not distributed.any_of(False)
+  assert distributed.on_main(lambda: [index, "ä"]) == [0, "ä"]
+  assert distributed.on_main(lambda: None) is None
 
   def wrong():
     if index == 1:
@@ -75,7 +76,7 @@ def _agree():
     return "fine"
 
   try:
-    processes.together(wrong)
+    distributed.together(wrong)
   except errors.UserError as error:
     assert str(error) == "no data on this host"
     assert isinstance(error, errors.ToldElsewhereError) == (index == 0)
@@ -85,11 +86,11 @@ def _agree():
 
 def main():
   jax.config.update("jax_numpy_rank_promotion", "raise")
-  processes.start("auto")
-  assert processes.count() == 2 and jax.device_count() == 4
+  distributed.start("auto")
+  assert distributed.count() == 2 and jax.device_count() == 4
   _agree()
   found = {**_train(), **_evaluate()}
-  if processes.is_main():
+  if distributed.is_main():
     np.savez(sys.argv[1], **found)
 
 

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 import programs
 
-from rotjax import evaluate
-from rotjax import experiment as experiment_lib
-from rotjax import view as view_lib
 from rotjax.data import split as split_lib
+from rotjax.evaluation import evaluator as evaluator_lib
+from rotjax.image import view as view_lib
+from rotjax.run import experiment as experiment_lib
 
 
 def _split(images: np.ndarray) -> split_lib.Split:
@@ -44,13 +44,13 @@ def candidates(
   config = programs.flagship(view__size=size)
   built = experiment_lib.Experiment.bound_to(config, split.images.shape[1:])
   state = built.init_state(0)
-  own = evaluate.Evaluator(
+  own = evaluator_lib.Evaluator(
     built.view, built.angles, built.model, built.head, num_angles
   )
 
   def evaluator():
     found = own(state.params, state.model_state, split)
-    return found.decoded_deg, found.scores["log_density"]
+    return found.predicted_deg, found.scores["log_density"]
 
   @jax.jit
   def predict(params, model_state, images, angle_deg):

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import programs
 
-from rotjax import experiment as experiment_lib
-from rotjax import warp
+from rotjax.image import warp
+from rotjax.run import experiment as experiment_lib
 
 # No section is begun after so many seconds: the last one compiles for minutes.
 LAST_START = 240

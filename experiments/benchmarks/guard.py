@@ -19,8 +19,8 @@ import numpy as np
 import peers_jax
 import programs
 
-from rotjax import experiment as experiment_lib
-from rotjax import warp
+from rotjax.image import warp
+from rotjax.run import experiment as experiment_lib
 
 FLOORS = pathlib.Path(__file__).with_name("floors.json")
 # What a ratio is of: (the slower, ours).

@@ -11,9 +11,9 @@ import harness
 import jax
 import programs
 
-from rotjax import config as config_lib
-from rotjax import config_files, heads
-from rotjax import experiment as experiment_lib
+from rotjax import heads
+from rotjax.config import load, resolve
+from rotjax.run import experiment as experiment_lib
 
 # Beside every head as it is by default.
 EXTRA = {
@@ -30,7 +30,7 @@ def main():
     if args.quick
     else {}
   )
-  flagship = config_lib.resolve(config_files.load("vonmises"), small)
+  flagship = resolve.apply(load.load("vonmises"), small)
   images = programs.pictures(350, flagship.view.size)
   names = ("vonmises", "vector") if args.quick else heads.HEADS
   arms = {name: {"head.name": name} for name in names}
@@ -40,7 +40,7 @@ def main():
   candidates = {
     name: programs.stepper(
       experiment_lib.Experiment.bound_to(
-        config_lib.resolve(flagship, overrides), images.shape[1:]
+        resolve.apply(flagship, overrides), images.shape[1:]
       ),
       images,
       steps=steps,

@@ -15,12 +15,12 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from rotjax import config as config_lib
-from rotjax import config_files, executors
-from rotjax import experiment as experiment_lib
-from rotjax import step as step_lib
+from rotjax.config import base, load, resolve
 from rotjax.data import batches
 from rotjax.models import convolution, layers
+from rotjax.run import experiment as experiment_lib
+from rotjax.training import executors
+from rotjax.training import step as step_lib
 
 # The classic Keras MNIST network, turned about the canvas's middle: what every
 # peer's own rotation does, too.
@@ -40,13 +40,13 @@ CLASSIC = {
 def classic(**overrides: Any) -> Any:
   """The config of the classic network; keyword `a__b` sets field `a.b`."""
   dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-  return config_lib.resolve(config_lib.base(), CLASSIC | dotted)
+  return resolve.apply(base.base(), CLASSIC | dotted)
 
 
 def flagship(**overrides: Any) -> Any:
   """The config of the flagship; keyword `a__b` sets field `a.b`."""
   dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-  return config_lib.resolve(config_files.load("vonmises"), dotted)
+  return resolve.apply(load.load("vonmises"), dotted)
 
 
 def pictures(count: int, size: int = 28, channels: int = 1) -> np.ndarray:
@@ -128,7 +128,7 @@ def stepper(
   resident = executor.place_images(images)
   seeds = np.arange(num_seeds, dtype=np.uint32)
   state = executor.place_state(
-    executors.stack_seeds([built.init_state(int(s)) for s in seeds])
+    executors.program.stack_seeds([built.init_state(int(s)) for s in seeds])
   )
 
   def call():

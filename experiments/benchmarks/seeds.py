@@ -11,7 +11,7 @@ import harness
 import jax
 import programs
 
-from rotjax import experiment as experiment_lib
+from rotjax.run import experiment as experiment_lib
 
 COUNTS = (1, 4, 8)
 

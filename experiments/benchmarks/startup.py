@@ -52,18 +52,23 @@ def first_step(config_name: str, no_compile_cache: bool) -> dict[str, float]:
     stages[stage] = now - last
     last = now
 
-  from rotjax import cli, environment
+  from rotjax.cli import environment
 
   environment.use_compile_cache(not no_compile_cache)
   import jax
 
-  # The last two are not used here, and a run imports them.
-  from rotjax import executors, launch, train  # noqa: F401
-  from rotjax import experiment as experiment_lib
+  from rotjax.config import load
   from rotjax.data import batches
+  from rotjax.run import experiment as experiment_lib
+  from rotjax.run import (
+    loop,  # noqa: F401
+  )
+
+  # The last two are not used here, and a run imports them.
+  from rotjax.training import executors
 
   done("imports")
-  config = cli.load_config(config_name, {})
+  config = load.config(config_name, {})
   experiment = experiment_lib.Experiment.from_config(config)
   images = experiment.training_split().images
   done("config and data")
@@ -129,9 +134,9 @@ def commands(repeats: int) -> dict[str, list[float]]:
     "import jax": ["-c", "import jax"],
     "import rotjax.main": ["-c", "import rotjax.main"],
     "python -m rotjax.main --help": ["-m", "rotjax.main", "--help"],
-    "import rotjax.launch, rotjax.train": [
+    "import rotjax.run.train, rotjax.run.loop": [
       "-c",
-      "import rotjax.launch, rotjax.train",
+      "import rotjax.run.train, rotjax.run.loop",
     ],
   }
   found = {name: [] for name in lines}
@@ -180,8 +185,8 @@ def _imports_table(commands):
     f"rotjax.{name} --help": ["-m", f"rotjax.{name}", "--help"]
     for name in commands
   }
-  rows["import rotjax.launch"] = ["-c", "import rotjax.launch"]
-  rows["import rotjax.train"] = ["-c", "import rotjax.train"]
+  rows["import rotjax.run.train"] = ["-c", "import rotjax.run.train"]
+  rows["import rotjax.run.loop"] = ["-c", "import rotjax.run.loop"]
   return harness.markdown(
     ("command", "heavy packages imported, seconds"),
     [

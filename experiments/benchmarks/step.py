@@ -22,7 +22,7 @@ import json
 import harness
 import programs
 
-from rotjax import experiment as experiment_lib
+from rotjax.run import experiment as experiment_lib
 
 OURS = "rotjax"
 

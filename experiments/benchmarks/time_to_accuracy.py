@@ -66,15 +66,14 @@ def load_test(folder: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _config(args):
-  from rotjax import config as config_lib
-  from rotjax import config_files
+  from rotjax.config import load, resolve
 
-  config = config_files.load("vonmises:mnist")
+  config = load.load("vonmises:mnist")
   if args.quick:
     smoke = {"data.name": "mnist_5k", "data.classes": (3,), "batch_size": 16}
-    config = config_lib.resolve(config, smoke)
+    config = resolve.apply(config, smoke)
   if args.contender == "rotjax-short":
-    config = config_lib.resolve(config, {"num_steps": args.num_steps})
+    config = resolve.apply(config, {"num_steps": args.num_steps})
   return config
 
 
@@ -87,8 +86,8 @@ def prepare(args, folder: pathlib.Path) -> int:
   import jax
   import jax.numpy as jnp
 
-  from rotjax import experiment as experiment_lib
-  from rotjax import view as view_lib
+  from rotjax.image import view as view_lib
+  from rotjax.run import experiment as experiment_lib
 
   experiment = experiment_lib.Experiment.from_config(_config(args))
   train, test = (experiment.dataset.load(s) for s in ("train", "test"))
@@ -115,10 +114,12 @@ def rotjax_training(args, folder: pathlib.Path) -> Training:
   """The flagship's run without its run folder."""
   import jax
 
-  # The last one is not used here, and a run imports it: that counts.
-  from rotjax import executors, train  # noqa: F401
-  from rotjax import experiment as experiment_lib
   from rotjax.data import batches
+  from rotjax.run import experiment as experiment_lib
+  from rotjax.run import loop  # noqa: F401
+
+  # The last one is not used here, and a run imports it: that counts.
+  from rotjax.training import executors
 
   config = _config(args)
   experiment = experiment_lib.Experiment.from_config(config)

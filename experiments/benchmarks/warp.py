@@ -27,7 +27,7 @@ import peers_torch
 import scipy.ndimage
 import torch
 
-from rotjax import warp
+from rotjax.image import warp
 
 SIZES = {
   "28x28x1 B256": (256, 28, 1),

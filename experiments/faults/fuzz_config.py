@@ -26,8 +26,10 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from rotjax import config as config_lib
-from rotjax import config_files, errors, evaluate, experiment, validation
+from rotjax import errors
+from rotjax.config import base, load, named, resolve, validate
+from rotjax.evaluation import evaluator
+from rotjax.run import experiment
 
 _CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.py"))
 _NUMBERS = (
@@ -44,7 +46,7 @@ _TEXTS = (
   *("(" * 300, "1" * 5000, "9" * 4400, "-0", "+5", "1.", ".5", "1e-46"),
   *("os.path.join", "os.path", "os", "pathlib.Path", "builtins.int", "..x"),
   *("rotjax.heads.Head", "rotjax.heads.vector.Vector", "rotjax.heads", "a.b"),
-  *("rotjax.optim.Optimizer", "rotjax.models.strided.Strided"),
+  *("rotjax.training.optim.Optimizer", "rotjax.models.strided.Strided"),
   *("14,14", "0,0", "nan,1", "1e30,1", "(14, 14)", "1,2,3", "centroid"),
 )
 _OBJECTS = (
@@ -58,10 +60,10 @@ _OBJECTS = (
 def _shipped() -> dict[str, ml_collections.ConfigDict]:
   """Every shipped config under every variant that it can have."""
   found = {}
-  for file, variant in itertools.product(_CONFIGS, ["", *config_lib.VARIANTS]):
+  for file, variant in itertools.product(_CONFIGS, ["", *base.VARIANTS]):
     spec = f"{file.stem}:{variant}"
     try:
-      found[spec] = config_files.load(spec)
+      found[spec] = load.load(spec)
     except errors.UserError:
       continue  # photos have no digits to choose from
   return found
@@ -76,12 +78,12 @@ def cases(seed: int) -> Iterator[tuple[str, Any, dict[str, Any]]]:
   while True:
     spec = draw.choice(list(shipped))
     overrides: dict[str, Any] = {}
-    for section in config_lib.NAMED:
+    for section in named.NAMED:
       # Else the fields of the shipped configs' own heads would be all.
       if draw.random() < 0.3:
-        names = sorted(config_lib._table(section))
+        names = sorted(named.table(section))
         overrides[f"{section}.name"] = draw.choice(names)
-    flat = config_lib.flatten(config_lib.resolve(shipped[spec], overrides))
+    flat = resolve.flatten(resolve.apply(shipped[spec], overrides))
     for key in draw.sample(sorted(flat), draw.randint(1, 3)):
       overrides[key] = _value(draw, flat[key])
     yield spec, shipped[spec], overrides
@@ -111,8 +113,8 @@ def attempt(config: Any, overrides: dict[str, Any], trace: bool = True) -> str:
   try:
     with warnings.catch_warnings():
       warnings.simplefilter("error")
-      config = config_lib.resolve(config, overrides)
-      validation.check(config)
+      config = resolve.apply(config, overrides)
+      validate.check(config)
       _same_again(config)
       if trace:
         _trace(config)
@@ -122,9 +124,9 @@ def attempt(config: Any, overrides: dict[str, Any], trace: bool = True) -> str:
 
 
 def _same_again(config: ml_collections.ConfigDict) -> None:
-  text = config_lib.to_json(config)
-  again = config_lib.complete(config_lib.from_json(text))
-  assert config_lib.to_json(again) == text, "config.json comes back otherwise"
+  text = resolve.to_json(config)
+  again = base.complete(resolve.from_json(text))
+  assert resolve.to_json(again) == text, "config.json comes back otherwise"
 
 
 def _trace(config: ml_collections.ConfigDict) -> None:
@@ -147,7 +149,7 @@ def _trace(config: ml_collections.ConfigDict) -> None:
   size = (count, bound.view.size, bound.view.size, channels)
 
   def answer(params: Any, model_state: Any, inputs: jax.Array) -> Any:
-    return evaluate.answers(
+    return evaluator.answers(
       lambda x: bound.model.apply(params, model_state, x)[0],
       bound.head,
       bound.angles,

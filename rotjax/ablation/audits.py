@@ -2,31 +2,31 @@
 
 import pathlib
 
-from rotjax import config as config_lib
-from rotjax import run_folder
 from rotjax.ablation import manifest
 from rotjax.ablation import sweep as sweep_lib
+from rotjax.config import resolve
+from rotjax.leakage import verdict
+from rotjax.run import run_folder
 
 _NUM_STEPS, _NUM_SOURCES = 1000, 4000
 
 
 def _file(workdir: pathlib.Path, arm: sweep_lib.Arm) -> pathlib.Path:
   sections = {k: arm.config[k] for k in ("data", "view", "model")}
-  digest = config_lib.digest(config_lib.flatten(sections))
+  digest = resolve.digest(resolve.flatten(sections))
   return workdir / "audits" / f"{digest}.json"
 
 
 def run(plan: sweep_lib.Sweep, workdir: pathlib.Path) -> None:
   """Runs the audits that are not there yet."""
-  from rotjax import audit
 
   (workdir / "audits").mkdir(exist_ok=True)
   for arm in plan.arms:
     file = _file(workdir, arm)
     if not file.exists():
-      report = audit.run(arm.config, _NUM_STEPS, _NUM_SOURCES)
+      report = verdict.run(arm.config, _NUM_STEPS, _NUM_SOURCES)
       run_folder.write_json(file, report)
-      audit.plot(report, file.with_suffix(".png"))
+      verdict.plot(report, file.with_suffix(".png"))
 
 
 def verdicts(workdir: pathlib.Path, plan: sweep_lib.Sweep) -> dict[str, str]:

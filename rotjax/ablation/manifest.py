@@ -15,10 +15,11 @@ import re
 from typing import Any
 
 import rotjax
-from rotjax import config as config_lib
-from rotjax import errors, locking, run_folder
+from rotjax import errors
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
+from rotjax.config import resolve
+from rotjax.run import locking, run_folder
 
 FILE = "sweep.json"
 read_json = run_folder.read_json
@@ -175,7 +176,7 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
     arms = [
       sweep_lib.Arm(
         a["name"],
-        config_lib.from_json(json.dumps(a["config"])),
+        resolve.from_json(json.dumps(a["config"])),
         a["address"],
       )
       for a in found["arms"]

@@ -16,9 +16,11 @@ import shlex
 from typing import Any
 
 import rotjax
-from rotjax import config as config_lib
-from rotjax import config_files, errors, paths, validation
+from rotjax import errors, files
 from rotjax.ablation import tuning as tuning_lib
+from rotjax.config import base as base_lib
+from rotjax.config import load as load_lib
+from rotjax.config import resolve, validate
 
 # Name and overrides of an arm, or of what becomes one in a product.
 Point = tuple[str, dict[str, Any]]
@@ -67,10 +69,10 @@ class Arm:
 
 def address_of(config: Any) -> str:
   """What decides an arm's numbers, the seeds apart, as eight hex digits."""
-  fields = config_lib.identity(config)
+  fields = resolve.identity(config)
   for key in ("seed", "num_seeds"):
     del fields[key]
-  return config_lib.digest({**fields, "rotjax": rotjax.__version__})
+  return resolve.digest({**fields, "rotjax": rotjax.__version__})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,18 +107,18 @@ def load(spec: str, overrides: dict[str, Any] | None = None) -> Sweep:
     UserError: no such file, no `sweep` in it, an unknown key or baseline, two
       arms of one name, or an arm whose config is not valid.
   """
-  name, variant = config_files.split(spec)
-  path = paths.absolute(name, "--sweep")
+  name, variant = load_lib.split(spec)
+  path = files.absolute(name, "--sweep")
   if not path.is_file():
     near = sorted(str(f) for f in path.parent.glob("*.py"))
     raise errors.unknown("experiment file", name, near)
-  module = config_files.load_module(path)
-  base = config_files.config_of(module, path, variant)
+  module = load_lib.load_module(path)
+  base = load_lib.config_of(module, path, variant)
   # A smoke run asks whether every arm runs at all: it is short whatever the
   # arms say, and no rate is worth choosing.
   smoke = "smoke" in variant.split(",")
   last = {
-    **(config_lib.VARIANTS["smoke"] if smoke else {}),
+    **(base_lib.VARIANTS["smoke"] if smoke else {}),
     **(overrides or {}),
   }
   points = _points(module, path)
@@ -177,10 +179,10 @@ def _arm(base: Any, name: str, own: dict, overrides: dict) -> Arm:
   if not name or set(name) & set("/\\:\n") or name.startswith("."):
     raise errors.UserError(f"arm name {name!r} cannot name a folder")
   try:
-    config = config_lib.resolve(base, {**own, **overrides})
-    config = config_lib.absolute(config)
+    config = resolve.apply(base, {**own, **overrides})
+    config = resolve.absolute(config)
     config.name = name
-    validation.check(config)
+    validate.check(config)
   except errors.UserError as error:
     raise errors.UserError(f"arm {name}: {error}") from None
   return Arm(name, config, address_of(config))

@@ -11,9 +11,10 @@ import math
 import pathlib
 from typing import Any
 
-from rotjax import claim, errors, run_folder, validation
-from rotjax import config as config_lib
-from rotjax import train as train_lib
+from rotjax import errors
+from rotjax.config import resolve, validate
+from rotjax.run import claim, run_folder
+from rotjax.run import loop as train_lib
 
 GRID = (1e-3, 3e-3, 1e-2, 3e-2)
 
@@ -53,11 +54,11 @@ def choose(
   """
   records = []
   for field, values in {budget.field: budget.values, **budget.scales}.items():
-    if field != budget.field and field not in config_lib.flatten(config):
+    if field != budget.field and field not in resolve.flatten(config):
       continue
     one = Budget(values, budget.num_steps, field)
     records.append(tune(config, workdir / field.rpartition(".")[2], one))
-    config = config_lib.resolve(config, {field: records[-1]["best"]})
+    config = resolve.apply(config, {field: records[-1]["best"]})
   return config, records
 
 
@@ -84,7 +85,7 @@ def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
     raise errors.UserError("no values to choose among")
   scores = {}
   for value in values:
-    trial = config_lib.resolve(
+    trial = resolve.apply(
       config,
       {
         field: value,
@@ -94,7 +95,7 @@ def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
         "checkpoint.every_steps": num_steps,
       },
     )
-    validation.check(trial)
+    validate.check(trial)
     folder = workdir / f"{field.rpartition('.')[2]}-{value:g}"
     scores[value] = _validation_error(trial, folder)
   best = min(scores, key=scores.__getitem__)

@@ -17,7 +17,7 @@ A new one is a class in a file of this folder and a line in DATASETS.
 from collections.abc import Callable
 import functools
 
-from rotjax.data import folder, mnist, mnist_5k, prepared, turned
+from rotjax.data import csv, folder, mnist, mnist_5k, tfds
 from rotjax.data.split import SPLITS, Split
 from rotjax.data.streamed import Streamed
 
@@ -26,8 +26,9 @@ DATASETS = {
   "mnist": mnist.Mnist,
   "fashion_mnist": mnist.FashionMnist,
   "folder": folder.Folder,
-  "csv": turned.Csv,
+  "csv": csv.Csv,
 }
+tfds.Tfds.others = tuple(DATASETS)
 
 __all__ = ["DATASETS", "SPLITS", "Split", "Streamed", "find"]
 
@@ -47,4 +48,4 @@ def find(name: str) -> Callable:
   """
   if name in DATASETS:
     return DATASETS[name]
-  return functools.partial(prepared.Tfds, name)
+  return functools.partial(tfds.Tfds, name)

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from rotjax import cli, data, errors
+from rotjax.config import hints
 
 _EXAMPLES = """\
   python -m rotjax.data prepare mnist_5k
@@ -17,7 +18,7 @@ _EXAMPLES = """\
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command; returns its exit status: 0, or 2 for wrong input."""
-  parser = cli.parser("rotjax.data", __doc__, _EXAMPLES)
+  parser = cli.parser("rotjax.data", __doc__, _EXAMPLES, hints.meant)
   commands = parser.add_subparsers(metavar="COMMAND", required=True)
   prepare = commands.add_parser(
     "prepare",
@@ -80,13 +81,15 @@ def _dataset(args: argparse.Namespace, overrides: dict[str, str]) -> Any:
       raise errors.UserError(
         "--dir does not go with --config: use --config.data.dir"
       )
-    options = cli.load_config(args.config, overrides).data
+    from rotjax.config import load
+
+    options = load.config(args.config, overrides).data
     name = options.name
   if name not in data.DATASETS:
     raise errors.unknown("dataset", name, data.DATASETS)
-  from rotjax import config as config_lib
+  from rotjax.config import named
 
-  return config_lib.build("data", options)
+  return named.build("data", options)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,10 @@ import pathlib
 from typing import ClassVar
 
 from rotjax import errors
-from rotjax.data import (
-  content,
-  folder_files,
-  folder_prepare,
-  folders,
-  hashed,
-  read,
-  records,
-  streamed,
-)
+from rotjax.data import content, streamed
 from rotjax.data import split as split_lib
+from rotjax.data.ingest import folder_files, prepare_folder, split_by_hash
+from rotjax.data.store import location, read, records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +69,8 @@ class Folder:
       raise errors.UserError(
         f"data.channels = {self.channels} is neither 1 (grey) nor 3 (colour)"
       )
-    if self.group not in hashed.GROUPS:
-      raise errors.unknown("data.group", self.group, hashed.GROUPS)
+    if self.group not in split_by_hash.GROUPS:
+      raise errors.unknown("data.group", self.group, split_by_hash.GROUPS)
     shares = self.test_share, self.validation_share
     if shares[0] != 1 and (min(shares) <= 0 or sum(shares) >= 1):
       raise errors.UserError(
@@ -140,7 +133,7 @@ class Folder:
       errors.UserError: no such folder, nothing in it that can be used, too
         much that cannot, too little for three splits.
     """
-    return _prepared(self, folders.cache_root())
+    return _prepared(self, location.cache_root())
 
   def content(self) -> str:
     """Names what it holds; see `content.of`."""
@@ -159,6 +152,6 @@ class Folder:
 def _prepared(dataset: Folder, cache_root: pathlib.Path) -> pathlib.Path:
   """`Folder.prepare`, once a process."""
   root = folder_files.folder(dataset.dir)
-  return folder_prepare.prepared(
+  return prepare_folder.prepared(
     dataset, root, dataset.find(root), dataset.turned
   )

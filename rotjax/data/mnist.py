@@ -6,17 +6,9 @@ import pathlib
 from typing import Any, ClassVar
 
 from rotjax import errors
-from rotjax.data import content, folders, prepare, read, records
+from rotjax.data import content
 from rotjax.data import split as split_lib
-
-# Train images, train labels, test images, test labels: the order in which
-# builders.py unpacks them.
-FILES = (
-  "train-images-idx3-ubyte.gz",
-  "train-labels-idx1-ubyte.gz",
-  "t10k-images-idx3-ubyte.gz",
-  "t10k-labels-idx1-ubyte.gz",
-)
+from rotjax.data.store import idx, location, prepare, read, records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +66,15 @@ class Mnist:
     Raises:
       errors.UserError: the data cannot be had; within a few seconds.
     """
-    root = folders.tfds_root(self.dir)
-    for place in (root, folders.cache_root() / "tfds"):
-      folder = folders.newest(place, self.name)
-      if folder is not None and folders.info(folder).readable:
+    root = location.tfds_root(self.dir)
+    for place in (root, location.cache_root() / "tfds"):
+      folder = location.newest(place, self.name)
+      if folder is not None and location.info(folder).readable:
         return folder
     # The file names are the same for both datasets: the folder that is named
     # after the dataset comes first.
     for manual in (root / self.name, root / "downloads" / "manual", root):
-      if all(os.path.isfile(manual / file) for file in FILES):
+      if all(os.path.isfile(manual / file) for file in idx.FILES):
         return self._prepare(root, manual)
     return self._prepare(root, None)
 
@@ -96,13 +88,13 @@ class Mnist:
     """Prepares from a folder of original files, or else from the network."""
     import tensorflow_datasets as tfds
 
-    from rotjax.data import builders
+    from rotjax.data.store import tfds_builders
 
     builder_cls: Any = {
-      "mnist": builders.Mnist,
-      "fashion_mnist": builders.FashionMnist,
+      "mnist": tfds_builders.Mnist,
+      "fashion_mnist": tfds_builders.FashionMnist,
     }[self.name]
-    if manual is None and not prepare.reachable(builder_cls.URL + FILES[1]):
+    if manual is None and not prepare.reachable(builder_cls.URL + idx.FILES[1]):
       raise errors.UserError(
         f"{self.name} is not prepared (as array_record) in {root} and cannot"
         " be downloaded: put the four original .gz files into"

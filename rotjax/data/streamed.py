@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 
 from rotjax import errors
-from rotjax.data import records
 from rotjax.data import split as split_lib
+from rotjax.data.store import records
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ A head has no parameters of its own; the backbone ends in a linear layer of
 package and name it by its dotted path) and add its line to `HEADS`; the
 contract test then runs over it by itself. Three things more are read where a
 class has them: `diagnostics`, and of a density `temper` and `num_cells`, see
-`rotjax.density`.
+`rotjax.evaluation.density`.
 
 A field that is a name is a key of its module's dict of the plural: `loss_` of
 `LOSSES`, `decode_` of `DECODINGS`, `window` of `WINDOWS`.

@@ -159,8 +159,8 @@ def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
   out, and so is the median where it is not defined.
   """
   residual = p.angles.to_theta(p.residual_deg.ravel())
-  truth = p.angles.to_theta(np.asarray(p.angle_deg, np.float64).ravel())
-  answer = p.angles.to_theta(np.asarray(p.decoded_deg, np.float64).ravel())
+  truth = p.angles.to_theta(np.asarray(p.true_deg, np.float64).ravel())
+  answer = p.angles.to_theta(np.asarray(p.predicted_deg, np.float64).ravel())
   found: dict[str, float] = {}
   length = min(1.0, abs(np.exp(1j * residual).mean()))
   if length > _CANCELLED:
@@ -220,7 +220,7 @@ def by_angle(
     in degrees.
   """
   step = p.angles.period_deg / num_bins
-  index = angles_lib.nearest_multiple(p.angle_deg, step)
+  index = angles_lib.nearest_multiple(p.true_deg, step)
   index = ((index + num_bins // 2) % num_bins).ravel()
   centers = (np.arange(num_bins) - num_bins // 2) * step
   error = p.error_deg.ravel()

@@ -50,7 +50,7 @@ def moment_p_value(p: predictions.Predictions, k: int) -> float:
     In [0, 1]; uniform where there is no clumping and images are many.
   """
   turn = 2j * np.pi * k / p.angles.period_deg
-  truth = np.exp(turn * np.asarray(p.angle_deg, np.float64))
+  truth = np.exp(turn * np.asarray(p.true_deg, np.float64))
   error = np.exp(turn * p.residual_deg)
   covariance = (truth - truth.mean()) * (error - error.mean())
   image = p.sum_by_image(covariance) / covariance.shape[1]
@@ -168,7 +168,7 @@ def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
   """
   answer, truth = (
     np.asarray(degrees, np.float64) / p.angles.period_deg % 1
-    for degrees in (p.decoded_deg, p.angle_deg)
+    for degrees in (p.predicted_deg, p.true_deg)
   )
   cells = _cells(answer)
   gap = np.subtract(
@@ -199,16 +199,16 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   enough = p.num_clusters >= MIN_IMAGES
   metrics = {}
   for k in MOMENTS:
-    answer = abs(moment(p.decoded_deg, k, period))
-    metrics[f"m{k}_excess"] = answer - abs(moment(p.angle_deg, k, period))
+    answer = abs(moment(p.predicted_deg, k, period))
+    metrics[f"m{k}_excess"] = answer - abs(moment(p.true_deg, k, period))
     if enough:
       metrics[f"m{k}_p"] = moment_p_value(p, k)
-  shares = occupancy(p.decoded_deg, period)
+  shares = occupancy(p.predicted_deg, period)
   for name in NEAR:
-    metrics[name] = near(name, p.decoded_deg, period)
+    metrics[name] = near(name, p.predicted_deg, period)
   metrics["occupancy_max"] = float(shares.max())
   metrics["occupancy_min"] = float(shares.min())
-  metrics["kuiper_v"] = kuiper_statistic(p.decoded_deg, p.angle_deg, period)
+  metrics["kuiper_v"] = kuiper_statistic(p.predicted_deg, p.true_deg, period)
   if enough:
     metrics["kuiper_p"] = kuiper_p_value(p)
   for name in SATURATION:

@@ -47,8 +47,8 @@ def confusion(p: predictions.Predictions) -> tuple[np.ndarray, np.ndarray]:
   if known is None:
     raise ValueError(f"{p.angles} is not a choice of {MAX_VALUES} or fewer")
   period = p.angles.period_deg
-  truth = nearest(p.angle_deg, known, period)
-  answer = nearest(p.decoded_deg, known, period)
+  truth = nearest(p.true_deg, known, period)
+  answer = nearest(p.predicted_deg, known, period)
   counts = np.zeros((len(known), len(known)), np.int64)
   np.add.at(counts, (truth.ravel(), answer.ravel()), 1)
   return known, counts

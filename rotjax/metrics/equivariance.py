@@ -47,10 +47,10 @@ def quarter_shift(angle_deg: np.ndarray) -> int | None:
 def compute(p: predictions.Predictions) -> dict[str, float]:
   """`equivariance_deg`, mean over neighbouring angles of each image, and
   `equivariance_90_deg` over exact quarter turns, where the angles have them."""
-  if p.angle_deg.shape[1] < 2:
+  if p.true_deg.shape[1] < 2:
     return {}
   metrics = {"equivariance_deg": float(pair_error(p, 1).mean())}
-  shift = quarter_shift(p.angle_deg)
+  shift = quarter_shift(p.true_deg)
   if shift is not None:
     metrics["equivariance_90_deg"] = float(pair_error(p, shift).mean())
   return metrics

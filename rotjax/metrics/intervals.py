@@ -89,7 +89,7 @@ def _view_values(name: str, p: predictions.Predictions) -> np.ndarray | None:
   if of_errors is not None:
     return of_errors
   if name in clumping.NEAR:
-    return clumping.is_near(name, p.decoded_deg, p.angles.period_deg)
+    return clumping.is_near(name, p.predicted_deg, p.angles.period_deg)
   if name == prefix + "nll" and prefix + "log_density" in p.scores:
     return -p.scores[prefix + "log_density"]
   return p.scores.get(name)

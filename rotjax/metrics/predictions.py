@@ -16,8 +16,8 @@ class Predictions:
   A "view" is one image at one angle. Degrees are counter-clockwise.
 
   Attributes:
-    angle_deg: `[n, A]` the angle that was applied.
-    decoded_deg: `[n, A]` the answer, in [-period/2, period/2).
+    true_deg: `[n, A]` the angle that was applied.
+    predicted_deg: `[n, A]` the answer, in [-period/2, period/2).
     example: `[n]` index of the image in its dataset. Rows with the same index
       are views of one image and are never counted as independent.
     label: `[n]` class of the image.
@@ -28,8 +28,8 @@ class Predictions:
       `heads.diagnostics` names for some.
   """
 
-  angle_deg: np.ndarray
-  decoded_deg: np.ndarray
+  true_deg: np.ndarray
+  predicted_deg: np.ndarray
   example: np.ndarray
   label: np.ndarray
   angles: angles_lib.Angles
@@ -37,16 +37,16 @@ class Predictions:
 
   def __post_init__(self):
     # NumPy would broadcast a wrong shape into a plausible, wrong metric.
-    shape = np.shape(self.angle_deg)
+    shape = np.shape(self.true_deg)
     if len(shape) != 2 or not all(shape):
-      raise ValueError(f"angle_deg has shape {shape}, not [images, angles]")
-    views = {"decoded_deg": self.decoded_deg, **self.scores}
+      raise ValueError(f"true_deg has shape {shape}, not [images, angles]")
+    views = {"predicted_deg": self.predicted_deg, **self.scores}
     images = {"example": self.example, "label": self.label}
     wanted = {name: shape for name in views} | {k: shape[:1] for k in images}
     for name, value in (views | images).items():
       if np.shape(value) != wanted[name]:
         raise ValueError(
-          f"{name} has shape {np.shape(value)} beside angle_deg {shape}:"
+          f"{name} has shape {np.shape(value)} beside true_deg {shape}:"
           f" {wanted[name]} is needed"
         )
 
@@ -54,8 +54,8 @@ class Predictions:
   def residual_deg(self) -> np.ndarray:
     """`[n, A]` answer less truth, wrapped to [-period/2, period/2)."""
     return angles_lib.difference(
-      np.asarray(self.decoded_deg, np.float64),
-      np.asarray(self.angle_deg, np.float64),
+      np.asarray(self.predicted_deg, np.float64),
+      np.asarray(self.true_deg, np.float64),
       self.angles.period_deg,
     )
 

@@ -14,7 +14,7 @@ import html
 import pathlib
 
 from rotjax import errors
-from rotjax.ablation import formats
+from rotjax.figures import panels as panels_lib
 
 escape = html.escape
 
@@ -102,7 +102,7 @@ def grid(figures: Mapping[str, str]) -> str:
   """Small pictures under their names, as many in a row as the window takes."""
   cells = [
     f'<figure><figcaption title="{escape(name)}">'
-    f"{escape(formats.shortened(name))}</figcaption>{body}</figure>"
+    f"{escape(panels_lib.shortened(name))}</figcaption>{body}</figure>"
     for name, body in figures.items()
   ]
   return '<div class="grid">' + "\n".join(cells) + "</div>\n"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rotjax import config as config_lib
 from rotjax import errors, metrics
-from rotjax.ablation import results
+from rotjax.config import named, resolve
+from rotjax.reporting import results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Runs:
     if len(parts) == 1:
       return first
     names = set.intersection(*(set(p.scores) for p in parts))
-    fields = ("angle_deg", "decoded_deg", "example", "label")
+    fields = ("true_deg", "predicted_deg", "example", "label")
     joined = {f: np.concatenate([getattr(p, f) for p in parts]) for f in fields}
     scores = {n: np.concatenate([p.scores[n] for p in parts]) for n in names}
     return metrics.Predictions(**joined, angles=first.angles, scores=scores)
@@ -103,7 +103,7 @@ def read(workdir: pathlib.Path) -> Runs:
       )
   first = next(iter(folders.values()))
   config = read_config(first / "config.json")
-  flat = config_lib.flatten(config)
+  flat = resolve.flatten(config)
   if len(folders) > 1:
     del flat["seed"]
     flat["num_seeds"] = len(folders)
@@ -146,8 +146,8 @@ def read_config(file: pathlib.Path) -> Any:
     UserError: it is missing or broken.
   """
   try:
-    config = config_lib.from_json(file.read_text("utf-8"))
-    config_lib.build_angles(config)
+    config = resolve.from_json(file.read_text("utf-8"))
+    named.build_angles(config)
     fields = config.name, config.seed, config.num_seeds
   except errors.UserError:
     raise

@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from rotjax import ablate, errors, locking, stopping
-from rotjax.ablation import launch, manifest, sweep
+from rotjax import ablate, errors, stopping
+from rotjax.ablation import arms, manifest, sweep
+from rotjax.run import locking
 
 EXPERIMENT = '''"""Which arm?"""
 from rotjax import config
@@ -181,7 +182,7 @@ def test_a_signal_between_two_seeds_stops_an_arm(tmp_path, monkeypatch):
     with stopping.on_signals() as stop:  # the next seed's
       stop.check()
 
-  monkeypatch.setattr(launch.launch_lib, "train_seeds", train_seeds)
+  monkeypatch.setattr(arms.launch_lib, "train_seeds", train_seeds)
   arm = ["--arm", "good", "--workdir", str(tmp_path / "run")]
   before = signal.signal(signal.SIGTERM, lambda *_: None)
   try:
@@ -199,10 +200,10 @@ def test_a_refused_second_process_leaves_no_failure(tmp_path):
   folder = manifest.folder(workdir, good)
   with locking.Lock(folder):
     before = sorted(folder.iterdir())
-    error = launch.run_arm(plan, good, workdir)
+    error = arms.run_arm(plan, good, workdir)
     assert error.startswith(f"another process is at work in {folder}")
     # What a worker that was refused is told of by its parent.
-    assert launch._process_error(workdir, good, 2) == error
+    assert arms._process_error(workdir, good, 2) == error
     assert sorted(folder.iterdir()) == before
   assert manifest.failure(workdir, good) is None
 
@@ -251,8 +252,6 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch):
 def test_a_worker_that_is_killed_is_recorded(tmp_path, monkeypatch):
   argv = write(tmp_path)
   kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-  monkeypatch.setattr(
-    launch, "command", lambda *_: [sys.executable, "-c", kill]
-  )
+  monkeypatch.setattr(arms, "command", lambda *_: [sys.executable, "-c", kill])
   with pytest.raises(errors.UserError, match="2 of 2 arms failed.*status -9"):
     ablate.main([*argv, "--workers", "2"])

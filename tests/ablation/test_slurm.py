@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rotjax import tables
-from rotjax.ablation import launch, manifest
+from rotjax.ablation import arms, manifest
 from tests import slurm
 from tests.ablation import test_ablate
 
@@ -101,7 +101,7 @@ def test_an_array_runs_every_arm_and_goes_on_after_a_stop(cluster, tmp_path):
 
   statuses = [manifest.status(workdir, arm) for arm in plan.arms]
   assert statuses == ["done", "failed"]
-  assert [arm.name for arm in launch.to_do(plan, workdir)] == ["bad"]
+  assert [arm.name for arm in arms.to_do(plan, workdir)] == ["bad"]
   log = (workdir / f"slurm-{good}.txt").read_text()
   assert "rotjax: stopped by SIGTERM" in log
   assert log.index("stopped by SIGTERM") < log.index("resuming at step")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from rotjax import config as config_lib
 from rotjax import errors
 from rotjax.ablation import tuning
+from rotjax.config import base, resolve
 
 TINY = {
   "batch_size": 16,
@@ -18,7 +18,7 @@ TINY = {
 
 
 def _config(**overrides):
-  return config_lib.resolve(config_lib.base(), {**TINY, **overrides})
+  return resolve.apply(base.base(), {**TINY, **overrides})
 
 
 def test_the_best_value_on_validation_is_taken_and_recorded(tmp_path):

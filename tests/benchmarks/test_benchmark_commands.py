@@ -212,9 +212,9 @@ def test_time_to_accuracy_quick(tmp_path):
 
 def test_a_run_starts_without_what_it_needs_at_its_end_alone():
   code = (
-    "import sys, json, rotjax.launch, rotjax.train;"
+    "import sys, json, rotjax.run.train, rotjax.run.loop;"
     " print(json.dumps(sorted(sys.modules)))"
   )
   loaded = set(json.loads(run("-c", code).stdout))
   late = {"matplotlib", "scipy.stats", "sklearn", "tensorflow_datasets"}
-  assert "rotjax.train" in loaded and not loaded & late
+  assert "rotjax.run.loop" in loaded and not loaded & late

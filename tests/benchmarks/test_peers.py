@@ -7,9 +7,9 @@ import programs
 import pytest
 
 from rotjax import angles as angles_lib
-from rotjax import experiment as experiment_lib
-from rotjax import view as view_lib
-from rotjax import warp
+from rotjax.image import view as view_lib
+from rotjax.image import warp
+from rotjax.run import experiment as experiment_lib
 
 SIZE = 12
 

@@ -5,7 +5,7 @@ import numpy as np
 import programs
 import pytest
 
-from rotjax import experiment as experiment_lib
+from rotjax.run import experiment as experiment_lib
 
 SIZE = 12
 

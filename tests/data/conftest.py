@@ -14,7 +14,8 @@ import PIL.Image
 import pytest
 
 from rotjax import data
-from rotjax.data import folder, mnist, read, records
+from rotjax.data import folder
+from rotjax.data.store import idx, read, records
 
 REPO = pathlib.Path(data.__file__).parents[2]
 
@@ -88,7 +89,7 @@ def build(root, name, splits, *, config=None, shape=(None, None, 3), **info):
   """
   import tensorflow_datasets as tfds
 
-  from rotjax.data import prepare
+  from rotjax.data.store import prepare
 
   label = info.get("label", "label")
   features = {
@@ -144,11 +145,11 @@ def originals(tmp_path, monkeypatch):
   """
   from tensorflow_datasets.core.download import checksums
 
-  from rotjax.data import builders
+  from rotjax.data.store import tfds_builders
 
   rng = np.random.default_rng(1)
   arrays, contents, infos = {}, {}, {}
-  for name, n in zip(mnist.FILES, (100, 100, 30, 30), strict=True):
+  for name, n in zip(idx.FILES, (100, 100, 30, 30), strict=True):
     if "images" in name:
       array = rng.integers(0, 256, (n, 28, 28), np.uint8)
     else:
@@ -157,7 +158,7 @@ def originals(tmp_path, monkeypatch):
     header += struct.pack(f">{array.ndim}I", *array.shape)
     arrays[name] = array
     contents[name] = gzip.compress(header + array.tobytes())
-    for cls in (builders.Mnist, builders.FashionMnist):
+    for cls in (tfds_builders.Mnist, tfds_builders.FashionMnist):
       infos[cls.URL + name] = checksums.UrlInfo(
         size=len(contents[name]),
         checksum=hashlib.sha256(contents[name]).hexdigest(),

@@ -11,14 +11,15 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from rotjax import data, errors, pictures, processes, stopping
-from rotjax.data import (
-  folder_blocks,
+from rotjax import data, distributed, errors, stopping
+from rotjax.data.ingest import (
+  blocks,
   folder_files,
-  folder_prepare,
-  folders,
-  hashed,
+  prepare_folder,
+  split_by_hash,
 )
+from rotjax.data.store import location
+from rotjax.image import pictures
 
 
 def _fill(root, n=60, seed=0, start=0):
@@ -415,7 +416,7 @@ folder_files.read = slow
 data.find("folder")(dir={str(root)!r}, side=8).prepare()
 """
   process = helpers.python("-c", code, env=dict(os.environ))
-  scratch = folders.cache_root() / "folders"
+  scratch = location.cache_root() / "folders"
   try:
     deadline = time.time() + 60
     while len(list(scratch.glob("*/block-*.npz"))) < 3:
@@ -426,11 +427,11 @@ data.find("folder")(dir={str(root)!r}, side=8).prepare()
     process.communicate()
   kept = len(list(scratch.glob("*/block-*.npz")))
   assert 3 <= kept < 10
-  assert not (folders.cache_root() / "tfds").exists()
+  assert not (location.cache_root() / "tfds").exists()
   # A block that the kill, or a full disk, cut short is decoded again.
   victim = sorted(scratch.glob("*/block-*.npz"))[0]
   victim.write_bytes(victim.read_bytes()[:-100])
-  monkeypatch.setattr(folder_blocks, "BLOCK", 10)
+  monkeypatch.setattr(blocks, "BLOCK", 10)
   names = _count_reads(monkeypatch)
   dataset = _folder(root)
   assert len(_decoded(dataset)) == 100
@@ -441,7 +442,7 @@ data.find("folder")(dir={str(root)!r}, side=8).prepare()
 def test_a_signal_stops_between_blocks(tmp_path, monkeypatch):
   root = tmp_path / "pictures"
   _fill(root, 30)
-  monkeypatch.setattr(folder_blocks, "BLOCK", 10)
+  monkeypatch.setattr(blocks, "BLOCK", 10)
   names, read = [], folder_files.read
 
   def signalled(root, file, *size):
@@ -451,7 +452,7 @@ def test_a_signal_stops_between_blocks(tmp_path, monkeypatch):
     return read(root, file, *size)
 
   monkeypatch.setattr(folder_files, "read", signalled)
-  with pytest.raises(stopping.Stopped), stopping.on_signals():
+  with pytest.raises(errors.Stopped), stopping.on_signals():
     _folder(root).load("train")
   assert len(names) in (10, 20)
   options = {"test_share": 0.2, "validation_share": 0.2}
@@ -461,11 +462,11 @@ def test_a_signal_stops_between_blocks(tmp_path, monkeypatch):
 
 def test_one_of_several_processes_asks_no_other(tmp_path, monkeypatch):
   _fill(tmp_path / "pictures")
-  monkeypatch.setattr(processes, "count", lambda: 2)
+  monkeypatch.setattr(distributed, "count", lambda: 2)
   # Each prepares at its own pace: asking the others would never end. What
-  # stopped one is told when all of them are done (processes.together).
-  monkeypatch.setattr(processes, "gather", None)
-  with pytest.raises(stopping.Stopped), stopping.on_signals():
+  # stopped one is told when all of them are done (distributed.together).
+  monkeypatch.setattr(distributed, "gather", None)
+  with pytest.raises(errors.Stopped), stopping.on_signals():
     os.kill(os.getpid(), signal.SIGTERM)
     _decoded(_folder(tmp_path / "pictures"))
 
@@ -473,7 +474,7 @@ def test_one_of_several_processes_asks_no_other(tmp_path, monkeypatch):
 def test_blocks_that_cannot_be_kept_are_decoded_again(tmp_path, monkeypatch):
   root = tmp_path / "pictures"
   _fill(root)
-  monkeypatch.setattr(folder_blocks.cache, "save", lambda *_: None)
+  monkeypatch.setattr(blocks.cache, "save", lambda *_: None)
   assert len(_decoded(_folder(root))) == 60
   # A file that goes in between is not silently an empty image.
   read, seen = folder_files.read, []
@@ -517,8 +518,8 @@ def test_a_bar_on_a_terminal_only(tmp_path, monkeypatch, capsys, caplog):
   _folder(root).prepare()
   assert capsys.readouterr().err == ""
   # Without one a line now and then.
-  monkeypatch.setattr(folder_blocks, "BLOCK", 20)
-  monkeypatch.setattr(folder_prepare, "_TELL_SECONDS", 0)
+  monkeypatch.setattr(blocks, "BLOCK", 20)
+  monkeypatch.setattr(prepare_folder, "_TELL_SECONDS", 0)
   with caplog.at_level(logging.INFO, logger="rotjax"):
     _folder(root, side=9).prepare()
   lines = [r.message for r in caplog.records]
@@ -548,4 +549,4 @@ def test_the_decoding_is_that_of_predict(tmp_path):
 
 
 def test_group_choices_are_those_documented():
-  assert hashed.GROUPS == ("none", "folder", "prefix")
+  assert split_by_hash.GROUPS == ("none", "folder", "prefix")

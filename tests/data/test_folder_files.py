@@ -11,8 +11,10 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from rotjax import errors, picture_files, pictures
-from rotjax.data import folder_files, folders
+from rotjax import errors
+from rotjax.data.ingest import folder_files
+from rotjax.data.store import location
+from rotjax.image import picture_files, pictures
 
 
 def _noise(*shape, seed=0, dtype=np.uint8):
@@ -357,8 +359,8 @@ def test_no_home_at_all(tmp_path, monkeypatch):
   monkeypatch.setattr(os.path, "expanduser", lambda path: path)
   monkeypatch.chdir(tmp_path)
   for name, find in (
-    ("XDG_CACHE_HOME", folders.cache_root),
-    ("TFDS_DATA_DIR", folders.tfds_root),
+    ("XDG_CACHE_HOME", location.cache_root),
+    ("TFDS_DATA_DIR", location.tfds_root),
   ):
     monkeypatch.delenv(name)
     with pytest.raises(errors.UserError, match="no home folder; set HOME"):

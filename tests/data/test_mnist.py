@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rotjax import data, errors
-from rotjax.data import mnist, prepare
+from rotjax.data.store import idx, prepare
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_prepared_from_original_files(
   splits = {split: dataset.load(split) for split in data.SPLITS}
   assert [len(split) for split in splits.values()] == [95, 5, 30]
   train_images, train_labels, test_images, test_labels = (
-    originals.arrays[file] for file in mnist.FILES
+    originals.arrays[file] for file in idx.FILES
   )
 
   def pairs(images, labels):
@@ -45,7 +45,7 @@ def test_prepared_from_original_files(
   out, err = capsys.readouterr()
   assert (out, err.count("\n")) == ("", 1)
   # Found again, without the original files.
-  for file in mnist.FILES:
+  for file in idx.FILES:
     (root / place.format(name=name) / file).unlink()
   helpers.forget()
   assert len(data.find(name)(classes=(3,)).load("test")) == 3
@@ -98,7 +98,7 @@ def test_a_read_only_folder_of_originals(originals, offline, tmp_path):
   dataset = data.find("mnist")(dir=str(root))
   assert dataset.prepare().is_relative_to(tmp_path / "cache")
   assert len(dataset.load("train")) == 95
-  assert sorted(path.name for path in folder.iterdir()) == sorted(mnist.FILES)
+  assert sorted(path.name for path in folder.iterdir()) == sorted(idx.FILES)
   assert [path.name for path in root.iterdir()] == ["mnist"]
 
 
@@ -116,11 +116,11 @@ def test_a_tfrecord_dataset_is_left_alone(originals, offline, tmp_path):
 
 def test_files_that_are_not_the_originals(originals, offline, tmp_path, capsys):
   folder = originals(tmp_path / "given")
-  (folder / mnist.FILES[3]).write_bytes(b"changed")
+  (folder / idx.FILES[3]).write_bytes(b"changed")
   with pytest.raises(errors.UserError, match="not the original ones") as e:
     data.find("mnist")(dir=str(folder)).load("train")
   assert str(folder) in str(e.value) and "\n" not in str(e.value)
-  assert sorted(path.name for path in folder.iterdir()) == sorted(mnist.FILES)
+  assert sorted(path.name for path in folder.iterdir()) == sorted(idx.FILES)
   assert capsys.readouterr() == ("", "")
 
 
@@ -192,7 +192,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def server(originals, tmp_path, monkeypatch):
   """Serves the original files from this machine in place of the real host."""
-  from rotjax.data import builders
+  from rotjax.data.store import tfds_builders
 
   folder = originals(tmp_path / "served")
   handler = functools.partial(_Handler, directory=str(folder))
@@ -202,7 +202,7 @@ def server(originals, tmp_path, monkeypatch):
     url = f"http://127.0.0.1:{server.server_address[1]}/"
     for key in list(originals.infos):
       originals.infos[url + key.rpartition("/")[2]] = originals.infos[key]
-    monkeypatch.setattr(builders.Mnist, "URL", url)
+    monkeypatch.setattr(tfds_builders.Mnist, "URL", url)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server

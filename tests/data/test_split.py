@@ -3,9 +3,9 @@ import inspect
 import numpy as np
 import pytest
 
-from rotjax import data, errors, paths
-from rotjax.data import cache, folders, prepare
+from rotjax import data, errors, files
 from rotjax.data import split as split_lib
+from rotjax.data.store import cache, location, prepare
 
 
 def _split(n=6):
@@ -113,21 +113,21 @@ def test_the_newest_version_is_by_number(tmp_path):
     (tmp_path / "a" / version).mkdir(parents=True)
     (tmp_path / "a" / version / "dataset_info.json").write_text("{}")
   (tmp_path / "a" / "2.0.0").mkdir()  # without metadata: not prepared
-  assert folders.newest(tmp_path, "a") == tmp_path / "a" / "1.10.0"
-  assert folders.newest(tmp_path, "b") is None
-  assert folders.names(tmp_path) == ["a"]
+  assert location.newest(tmp_path, "a") == tmp_path / "a" / "1.10.0"
+  assert location.newest(tmp_path, "b") is None
+  assert location.names(tmp_path) == ["a"]
 
 
 def test_a_folder_without_write_bits_is_read_only(tmp_path):
-  assert paths.writable(tmp_path / "not" / "there")
+  assert files.writable(tmp_path / "not" / "there")
   tmp_path.chmod(0o555)
   try:
-    assert not paths.writable(tmp_path)
-    assert not paths.writable(tmp_path / "not" / "there")
+    assert not files.writable(tmp_path)
+    assert not files.writable(tmp_path / "not" / "there")
   finally:
     tmp_path.chmod(0o755)
   (tmp_path / "file").touch()
-  assert not paths.writable(tmp_path / "file" / "below")
+  assert not files.writable(tmp_path / "file" / "below")
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300, -1])

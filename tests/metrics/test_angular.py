@@ -113,7 +113,7 @@ def test_accuracy_does_not_hang_on_float32_rounding():
 @settings(deadline=None, max_examples=40)
 def test_turning_truth_and_answer_together_changes_nothing(seed, turn, period):
   p = noisy(seed, period=period)
-  q = predictions(p.angle_deg + turn, p.decoded_deg + turn, period)
+  q = predictions(p.true_deg + turn, p.predicted_deg + turn, period)
   before, after = angular.compute(p), angular.compute(q)
   assert before.keys() == after.keys()
   for name in before:
@@ -124,8 +124,8 @@ def test_turning_truth_and_answer_together_changes_nothing(seed, turn, period):
 @settings(deadline=None, max_examples=20)
 def test_whole_periods_change_nothing(seed, period):
   p = noisy(seed, period=period)
-  turns = np.random.default_rng(seed).integers(-3, 4, p.angle_deg.shape)
-  q = predictions(p.angle_deg + turns * period, p.decoded_deg, period)
+  turns = np.random.default_rng(seed).integers(-3, 4, p.true_deg.shape)
+  q = predictions(p.true_deg + turns * period, p.predicted_deg, period)
   before, after = angular.compute(p), angular.compute(q)
   for name in before:
     assert after[name] == pytest.approx(before[name], abs=1e-6), name
@@ -297,19 +297,19 @@ def test_error_by_class():
 def test_a_wrong_shape_is_refused_not_broadcast():
   truth = np.zeros((5, 4))
   good = dict(
-    angle_deg=truth,
-    decoded_deg=truth,
+    true_deg=truth,
+    predicted_deg=truth,
     example=np.arange(5),
     label=np.arange(5),
     angles=angles_lib.Angles(),
   )
   metrics.Predictions(**good)
   for name, value in {
-    "decoded_deg": np.zeros((5, 1)),
+    "predicted_deg": np.zeros((5, 1)),
     "example": np.arange(4),
     "label": np.zeros((5, 4)),
     "scores": {"entropy": np.zeros(5)},
-    "angle_deg": np.zeros(20),
+    "true_deg": np.zeros(20),
   }.items():
     with pytest.raises(ValueError, match="shape"):
       metrics.Predictions(**good | {name: value})
@@ -319,7 +319,7 @@ def test_all_metrics_together_are_finite_numbers_with_known_chance():
   p = noisy(5)
   m = metrics.compute(p)
   assert all(isinstance(v, float) and math.isfinite(v) for v in m.values())
-  rank = np.random.default_rng(0).uniform(size=p.angle_deg.shape)
+  rank = np.random.default_rng(0).uniform(size=p.true_deg.shape)
   names = (
     "log_density",
     "crps_deg",
@@ -332,7 +332,7 @@ def test_all_metrics_together_are_finite_numbers_with_known_chance():
   scores = {k: rank for k in names} | {f"recalibrated_{k}": rank for k in names}
   full = metrics.compute(
     metrics.Predictions(
-      p.angle_deg, p.decoded_deg, p.example, p.label, p.angles, scores
+      p.true_deg, p.predicted_deg, p.example, p.label, p.angles, scores
     )
   )
   assert metrics.chance(p.angles).keys() <= full.keys()

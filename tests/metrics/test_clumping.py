@@ -158,7 +158,7 @@ def test_duplicate_rows_of_an_image_are_one_cluster():
   once = predictions(truth, answer)
   twice = metrics.Predictions(
     np.tile(truth, (2, 1)),
-    np.tile(once.decoded_deg, (2, 1)),
+    np.tile(once.predicted_deg, (2, 1)),
     np.tile(np.arange(30), 2) + 7,
     np.zeros(60, int),
     UNIFORM,

@@ -5,7 +5,8 @@ import re
 
 from rotjax import report
 from rotjax.ablation import manifest, tuning
-from rotjax.reporting import page, parts, runs
+from rotjax.reporting import page, runs
+from rotjax.reporting import sections as sections_lib
 from tests import pages, run_folders
 
 
@@ -83,12 +84,18 @@ def test_the_table_of_differences_holds_these_and_no_others(reported_sweep):
 def test_differences():
   one = {"name": "a", "x": 1, "y": (3,), "head.k": 1.0}
   two = {"name": "b", "x": 1, "y": (3, 4), "head.m": True}
-  head, rows = parts.difference({"a": one, "b": two})
+  head, rows = sections_lib.difference({"a": one, "b": two})
   assert head == ["arm", "y", "fields that not all have"]
   assert rows == [("a", "(3,)", "head.k=1"), ("b", "(3, 4)", "head.m=True")]
-  assert parts.difference({"a": one, "b": {**one, "name": "b"}}) == ([], [])
+  assert sections_lib.difference({"a": one, "b": {**one, "name": "b"}}) == (
+    [],
+    [],
+  )
   # 0 and False, 1 and 1.0 are equal in Python, not in a config.
-  assert parts.difference({"a": {"x": 0}, "b": {"x": False}})[0] == ["arm", "x"]
+  assert sections_lib.difference({"a": {"x": 0}, "b": {"x": False}})[0] == [
+    "arm",
+    "x",
+  ]
 
 
 def test_the_same_results_make_the_same_page(reported_sweep, reported_run):
@@ -151,12 +158,12 @@ def test_a_tuned_arm_shows_the_rate_that_it_ran_with(tmp_path):
 
 
 def test_large_galleries_are_left_out_and_named(reported_sweep, monkeypatch):
-  monkeypatch.setattr(parts, "MAX_GALLERY_BYTES", 200)
+  monkeypatch.setattr(sections_lib, "MAX_GALLERY_BYTES", 200)
   folders = {
     arm.name: manifest.seed_folders(reported_sweep[0], arm)[0]
     for arm in manifest.read(reported_sweep[0]).arms[:2]
   }
-  text = parts.galleries(folders, 1)
+  text = sections_lib.galleries(folders, 1)
   assert text.count("<img") == 1
   assert f"run): {page.escape(run_folders.EVIL)}." in text
 

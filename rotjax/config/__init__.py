@@ -1,0 +1,1 @@
+"""Configuration: every field, named objects, overrides, files, checks."""

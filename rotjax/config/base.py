@@ -1,0 +1,176 @@
+"""The base config: every field that a run reads, commented; and its variants.
+
+A config is an `ml_collections.ConfigDict`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from rotjax import errors
+from rotjax.config import entries, named, resolve
+
+
+def base() -> ml_collections.ConfigDict:
+  """The base config: every field that a run reads."""
+  config = ml_collections.ConfigDict()
+  # Set from the file's name and variant; names the run folder.
+  config.name = "base"
+  # Parameters, data order, angles, shifts and dropout all derive from it.
+  config.seed = 0
+  # Runs seed, seed + 1, ..., each in its own folder seed-N/.
+  config.num_seeds = 1
+  # Seeds step by step together (executors.py): "on", "off", or "auto" (on
+  # accelerators).
+  config.seeds_together = "auto"
+  # "jit" (a mesh of devices) or "pmap"; the same numbers to rounding.
+  config.executor = "jit"
+  # Several processes, one job: "auto" where a cluster's launcher started them,
+  # "on" insists on it, "off" refuses it (processes.py).
+  config.distributed = "auto"
+  # Images a step, over all devices.
+  config.batch_size = 128
+  config.num_steps = 1000
+  # Steps scanned in one call; more than 1 pays on accelerators only.
+  config.steps_per_call = 1
+  # Arithmetic of the backbone: "float32" or "bfloat16".
+  config.dtype = "float32"
+  # Start from the best network of this finished run, where its parameters fit
+  # (fine-tuning); "" starts anew.
+  config.init_from = ""
+  # Only so many of the training images, evenly spaced; 0 for all.
+  config.num_train_images = 0
+  # Sub-configs whose fields are those of the named entry.
+  config.data = named.defaults("data", "mnist_5k")
+  config.data.classes = (3,)
+  config.model = named.defaults("model", "strided")
+  config.head = named.defaults("head", "vonmises")
+  config.optim = named.defaults("optim", "adam")
+  # What the network sees (view.py) and which angles are drawn (angles.py).
+  config.view = entries.fields("view", named.class_of("view"))
+  config.angles = entries.fields("angles", named.class_of("angles"))
+  config.eval = ml_collections.ConfigDict(
+    {
+      # Validation every so many steps, and at the end; 0: at the end only.
+      "every_steps": 500,
+      # Angles at which each image is turned.
+      "num_angles": 36,
+      # A second test under another interpolator, in its own column: "cubic"
+      # (supersampled), "scipy" (splines, on the host), or "own" for none.
+      "warp": "cubic",
+      # Test-time averaging: "none", or "rot90" over the four quarter turns.
+      "tta": "none",
+      # Views in one call: bounds the memory.
+      "batch_views": 1024,
+    }
+  )
+  # For sets too large to lie decoded in memory (data.max_resident_mb).
+  config.stream = ml_collections.ConfigDict(
+    {
+      # That decode, on each host; 0 for one a core.
+      "threads": 0,
+      # Steps that may lie decoded ahead.
+      "prefetch": 8,
+    }
+  )
+  config.checkpoint = ml_collections.ConfigDict(
+    {
+      # A resumable state every so many steps, and at the end.
+      "every_steps": 1000,
+      # How many of the latest are kept, besides the best.
+      "keep": 2,
+    }
+  )
+  config.log = ml_collections.ConfigDict(
+    {
+      # Scalars to metrics.jsonl and TensorBoard every so many steps.
+      "every_steps": 50,
+    }
+  )
+  return config
+
+
+# The protocol that the flagship and its rivals share: only the head differs.
+FLAGSHIP = {
+  "num_steps": 2000,
+  "optim.learning_rate": 1e-2,
+}
+
+
+FLAGSHIP_VARIANTS = {
+  "mnist": {
+    "data.name": "mnist",
+    "data.classes": (3,),
+    "num_steps": 8000,
+    "eval.every_steps": 2000,
+  },
+}
+
+
+# Does it run at all?
+SMOKE: dict[str, Any] = {
+  "num_steps": 20,
+  "batch_size": 16,
+  "eval.num_angles": 4,
+  "eval.warp": "own",
+  "eval.every_steps": 10,
+  "checkpoint.every_steps": 10,
+  "log.every_steps": 5,
+}
+
+
+# What `config.py:variant` may say, besides a file's own variants.
+VARIANTS: dict[str, dict[str, Any]] = {
+  "mnist": {"data.name": "mnist", "data.classes": (3,)},
+  "all_digits": {"data.classes": ()},
+  # On data that needs no network.
+  "smoke": {"data.name": "mnist_5k", "num_train_images": 100, **SMOKE},
+  # Other questions than the full circle: nearly upright pages, hand-held
+  # cameras, sensors turned by quarters, and what looks the same upside down.
+  "deskew": {"angles.range_deg": (-10.0, 10.0)},
+  "tilt": {"angles.range_deg": (-45.0, 45.0)},
+  "quarters": {
+    "angles.distribution": "values",
+    "angles.values_deg": (0.0, 90.0, 180.0, 270.0),
+  },
+  "lines": {"angles.period_deg": 180.0},
+  # Pictures that are turned already, not turned any further.
+  "as_found": {"angles.distribution": "values", "angles.values_deg": (0.0,)},
+}
+
+
+def make(
+  variant: str,
+  overrides: Mapping[str, Any],
+  variants: Mapping[str, Mapping[str, Any]] | None = None,
+) -> ml_collections.ConfigDict:
+  """What a config file's `get_config(variant)` returns.
+
+  Args:
+    variant: comma-separated names, applied in that order; "" for none.
+    overrides: dotted keys over `base()`.
+    variants: this file's own, added to or replacing entries of `VARIANTS`.
+
+  Raises:
+    UserError: an unknown variant or field.
+  """
+  config = resolve.apply(base(), overrides)
+  table = {**VARIANTS, **(variants or {})}
+  for name in filter(None, variant.split(",")):
+    if name not in table:
+      raise errors.unknown("config variant", name, table)
+    config = resolve.apply(config, table[name])
+  return config
+
+
+def complete(config: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """A config with every field of `base()`, each of its field's type.
+
+  Args:
+    config: nested mappings; a field that is not there has its default.
+
+  Raises:
+    UserError: an unknown field, or a value that does not fit it.
+  """
+  return resolve.apply(base(), resolve.flatten(config))

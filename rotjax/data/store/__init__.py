@@ -1,0 +1,1 @@
+"""Where prepared datasets lie, how they are written and read."""

@@ -1,0 +1,1 @@
+"""Evaluation: predictions, densities and their calibration."""

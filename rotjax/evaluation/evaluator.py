@@ -1,0 +1,328 @@
+"""Evaluation: every image at a grid of angles, the same for every run.
+
+`vmap` over angles inside `vmap` over images, a bounded number of views a call;
+the calls are a host loop, so that a run told to stop can stop between two. The
+last call is padded and its padding cut off again.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import logging
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import angles as angles_lib
+from rotjax import distributed, heads, metrics, models
+from rotjax.data import Split
+from rotjax.evaluation import calibration as calibration_lib
+from rotjax.evaluation import density
+from rotjax.image import view as view_lib
+from rotjax.metrics import probabilistic
+
+_log = logging.getLogger("rotjax")
+
+
+def answers(
+  network: Callable[[jax.Array], jax.Array],
+  head: heads.Head,
+  angles: angles_lib.Angles,
+  inputs: jax.Array,
+  tta: str = "none",
+) -> dict[str, jax.Array]:
+  """What a network and its head say of pictures.
+
+  Args:
+    network: `[N, S, S, C]` -> `[N, num_outputs]`.
+    head: the meaning of its outputs.
+    angles: states the period.
+    inputs: `[N, S, S, C]` as `view.View.render` makes them.
+    tta: "none", or "rot90", see `Evaluator`.
+
+  Returns:
+    "decoded" `[N]` radians in [-pi, pi), "outputs" `[N, P, num_outputs]` of
+    each pass, see `density`, and "diagnostics", a dict of `[N]`.
+  """
+  decoded, diagnostics, passes = [], [], []
+  for k in range(4 if tta == "rot90" else 1):
+    turn = angles.to_theta(jnp.float32(90.0 * k))
+    outputs = network(jnp.rot90(inputs, k, axes=(1, 2))).astype(jnp.float32)
+    passes.append(outputs)
+    decoded.append(head.decode(outputs) - turn)
+    diagnostics.append(heads.diagnostics(head, outputs))
+  if len(decoded) > 1:
+    decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
+  return {
+    "decoded": angles_lib.wrap(decoded[0]),
+    "outputs": jnp.stack(passes, axis=1),
+    "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
+  }
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+  """Turns a network and a split into predictions.
+
+  Attributes:
+    view: with its centre resolved.
+    angles: the distribution; its evaluation grid is used.
+    model: the network.
+    head: the meaning of its outputs.
+    num_angles: A, views of one image.
+    tta: "none", or "rot90": the four quarter turns of each input are decoded,
+      turned back and averaged as vectors, the densities as probabilities;
+      see `angles.Angles.check_tta`.
+    batch_views: views in one call.
+    interpolator: see `view.View.render`; "scipy" renders on the host, see
+      `host_view`.
+  """
+
+  view: view_lib.View
+  angles: angles_lib.Angles
+  model: models.Model
+  head: heads.Head
+  num_angles: int
+  tta: str = "none"
+  batch_views: int = 1024
+  interpolator: str = "own"
+
+  @functools.cached_property
+  def _score(self):
+    return jax.jit(self._score_views)
+
+  @functools.cached_property
+  def _answer(self):
+    return jax.jit(self._answer_views)
+
+  def _answers(
+    self, params, model_state, images, known_deg, angle_deg, uniform
+  ):
+    """`[n, H, W, C]`, `[n, 1]`, `[n, A]` twice -> the n A answers, a dict.
+
+    An image that is turned by `known_deg` already is turned on by `angle_deg`.
+
+    "theta" the truth `[N]`, and those of `answers`.
+    """
+
+    def render(image, angle_deg, uniform):
+      # A first turn, where the view makes two, as little related to the angle
+      # as in training.
+      draw = view_lib.Draw(angle_deg, via_deg=360 * uniform)
+      return self.view.render(image, draw, self.interpolator)
+
+    inputs = images
+    if self.interpolator != "scipy":
+      inputs = jax.vmap(jax.vmap(render, (None, 0, 0)))(
+        images, angle_deg, uniform
+      )
+    inputs = inputs.reshape(-1, *inputs.shape[2:])
+    theta = self.angles.to_theta(angle_deg + known_deg).reshape(-1)
+    found = answers(
+      lambda x: self.model.apply(params, model_state, x)[0],
+      self.head,
+      self.angles,
+      inputs,
+      self.tta,
+    )
+    return {"theta": theta, **found}
+
+  def _answer_views(self, params, model_state, images, known_deg, *turns):
+    """The same, without the diagnostics, each leaf `[n, A, ...]`."""
+    found = self._answers(params, model_state, images, known_deg, *turns)
+    found.pop("diagnostics")
+    shape = turns[0].shape
+    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
+
+  def _score_views(
+    self,
+    params,
+    model_state,
+    images,
+    known_deg,
+    angle_deg,
+    uniform,
+    calibration,
+  ):
+    """The same -> decoded theta `[n, A]`, and scores `[n, A]` by prefix."""
+    found = self._answers(
+      params, model_state, images, known_deg, angle_deg, uniform
+    )
+    theta, decoded, outputs = (
+      found[name] for name in ("theta", "decoded", "outputs")
+    )
+    spec = self.head, self.angles
+    densities = {"": (density.at(*spec, outputs, theta), None)}
+    if calibration is not None:
+      raw = density.tabulate(*spec, outputs, calibration.num_points)
+      densities[""] = (densities[""][0], raw)
+      densities["recalibrated_"] = calibration_lib.apply(
+        calibration, *spec, decoded, outputs, theta
+      )
+    scores = {"": found["diagnostics"]}
+    for prefix, (at, table) in densities.items():
+      if at is not None:
+        scores[prefix] = scores.get(prefix, {}) | {"log_density": at}
+      if table is not None:
+        scores[prefix] |= probabilistic.density_scores(
+          table, theta, uniform.reshape(-1)
+        )
+    return jax.tree.map(lambda x: x.reshape(angle_deg.shape), (decoded, scores))
+
+  def _calls(self, split, between_calls):
+    """Yields what each call of this process takes.
+
+    Rows, and padded images, how far these are turned already, angles, numbers;
+    the numbers, in [0, 1), are a hash of the view's own, the same in every
+    run. The processes of a job take
+    turns and ask `between_calls` equally often: whoever has no call left in
+    the last turn makes the last one, too.
+    """
+    # float32 first: what is applied is what is scored.
+    angle_deg = np.float32(
+      self.angles.evaluation_deg(split.indices, self.num_angles)
+    )
+    rows = self._rows(split)
+    last = (len(split) - 1) // rows
+    for turn in range(0, last + 1, distributed.count()):
+      between_calls()
+      start = min(turn + distributed.index(), last) * rows
+      stop = min(start + rows, len(split))
+      padding = rows - (stop - start)
+      angles = _pad(angle_deg[start:stop], padding)
+      view = start * angles.shape[1] + np.arange(angles.size)
+      uniform = np.float32(angles_lib.hashed_uniform(view))
+      images = split.__getitems__(np.arange(start, stop))["image"]
+      images = _pad(images, padding)
+      if self.interpolator == "scipy":
+        from rotjax.image import view_scipy  # scipy.ndimage, rarely needed
+
+        images = view_scipy.render(self.view, images, angles)
+      known = _pad(_known(split)[start:stop], padding)
+      taken = images, known, angles, uniform.reshape(angles.shape)
+      yield slice(start, stop), *_spread(taken)
+
+  def _rows(self, split) -> int:
+    """Images in one call: a multiple of the devices that share it."""
+    rows = min(max(self.batch_views // self.num_angles, 1), len(split))
+    devices = jax.local_device_count()
+    return -(-rows // devices) * devices
+
+  def _over(self, score, split, between_calls) -> Any:
+    """What `score` says of all views, on every process: NumPy `[n, A, ...]`."""
+    whole = None
+    for rows, *taken in self._calls(split, between_calls):
+      part = jax.device_get(score(*taken))
+      if whole is None:
+        whole = jax.tree.map(
+          lambda x: np.zeros((len(split), *x.shape[1:]), x.dtype), part
+        )
+      for into, found in zip(jax.tree.leaves(whole), jax.tree.leaves(part)):
+        into[rows] = found[: rows.stop - rows.start]
+    image = np.arange(len(split))
+    process = image // self._rows(split) % distributed.count()
+    return jax.tree.map(lambda x: x[process, image], distributed.gather(whole))
+
+  def __call__(
+    self,
+    params: Any,
+    model_state: Any,
+    split: Split,
+    calibration: calibration_lib.Calibration | None = None,
+    between_calls: Callable[[], None] = lambda: None,
+  ) -> metrics.Predictions:
+    """Predicts a whole split, with all devices of all processes.
+
+    Args:
+      params: of the model.
+      model_state: of the model.
+      split: n images.
+      calibration: fitted on validation. With it every score of the densities,
+        raw and recalibrated, is computed; without, the log-density alone.
+      between_calls: called before each call; may raise to stop.
+
+    Returns:
+      `[n, A]` predictions, the same on every process.
+    """
+    decoded, scores = self._over(
+      lambda *taken: self._score(params, model_state, *taken, calibration),
+      split,
+      between_calls,
+    )
+    turned = self.angles.evaluation_deg(split.indices, self.num_angles)
+    angle_deg = (np.float32(turned) + _known(split)).astype(np.float64)
+    angles = self.angles
+    if split.angle_deg is not None and not angles.covers_the_circle:
+      # Of images that are turned already, chance is known from the truth.
+      values = tuple(np.unique(angle_deg).tolist())
+      angles = dataclasses.replace(
+        angles, distribution="values", values_deg=values
+      )
+    return metrics.Predictions(
+      true_deg=angle_deg,
+      predicted_deg=angles.to_degrees(decoded.astype(np.float64)),
+      example=np.asarray(split.indices),
+      label=np.asarray(split.labels),
+      angles=angles,
+      scores={
+        prefix + name: value
+        for prefix, raw in scores.items()
+        for name, value in probabilistic.in_degrees(raw, self.angles).items()
+      },
+    )
+
+  def calibrate(
+    self,
+    params: Any,
+    model_state: Any,
+    split: Split,
+    between_calls: Callable[[], None] = lambda: None,
+  ) -> calibration_lib.Calibration:
+    """Fits the recalibration of these answers to a split, the validation set.
+
+    Of a large split only as many evenly spaced images are used as make
+    `calibration.ENOUGH_VIEWS` views.
+    """
+    wanted = max(calibration_lib.ENOUGH_VIEWS // self.num_angles, 1)
+    wanted = min(wanted, len(split))
+    split = split.rows(np.arange(wanted) * len(split) // wanted)
+    if wanted < calibration_lib.FEW_IMAGES:
+      _log.warning(
+        "the recalibration is fitted on %d validation image%s: below %d it says"
+        " little of others",
+        wanted,
+        "s" * (wanted != 1),
+        calibration_lib.FEW_IMAGES,
+      )
+    found = self._over(
+      lambda *taken: self._answer(params, model_state, *taken),
+      split,
+      between_calls,
+    )
+    found = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
+    return calibration_lib.fit(self.head, self.angles, **found)
+
+
+def _known(split: Split) -> np.ndarray:
+  """`[n, 1]` degrees by which each image is turned already."""
+  if split.angle_deg is None:
+    return np.zeros((len(split), 1), np.float32)
+  return split.angle_deg.astype(np.float32)[:, None]
+
+
+def _spread(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+  """Arrays of a call, their rows spread over this process's devices."""
+  devices = jax.local_devices()
+  if len(devices) == 1:
+    return arrays
+  mesh = jax.sharding.Mesh(
+    np.asarray(devices), ("image",), axis_types=(jax.sharding.AxisType.Auto,)
+  )
+  by_row = jax.sharding.PartitionSpec("image")
+  return jax.device_put(arrays, jax.sharding.NamedSharding(mesh, by_row))
+
+
+def _pad(rows: np.ndarray, count: int) -> np.ndarray:
+  return np.concatenate([rows, np.repeat(rows[:1], count, axis=0)])

@@ -1,0 +1,1 @@
+"""Figures of runs and sweeps: for PNG files and for the page."""

@@ -1,0 +1,1 @@
+"""Images as arrays: turned, blurred, viewed; and picture files."""

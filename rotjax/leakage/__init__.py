@@ -1,0 +1,1 @@
+"""What a view tells about the angle without any content."""

@@ -1,0 +1,1 @@
+"""Predictions for pictures, by a finished run or a model file."""

@@ -1,0 +1,285 @@
+"""Predictions for any picture, from a run folder or an exported model file.
+
+    from rotjax import predictor
+    p = predictor.load("runs/vonmises")
+    p(["photo.jpg"]).angle_deg
+
+Both kinds are one function: uint8 squares -> angles and densities. A run builds
+it here; a model file brings it along compiled, and then neither flax nor orbax
+is imported. The training images are needed by neither.
+"""
+
+from collections.abc import Callable, Iterable
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import PIL.Image
+
+from rotjax import errors
+from rotjax.image import picture_files, pictures
+from rotjax.prediction import answers as answers_lib
+
+# Squares in one call; the last is padded, so that there is one program.
+BATCH = 64
+# Of more trained turns only the range is told.
+_LISTED = 36
+
+# `[b, S, S, C]` uint8 -> `[b]` radians of real turn, `[b, G]` nats per radian.
+AnswerFn = Callable[[jax.typing.ArrayLike], tuple[jax.Array, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+  """What a network takes, and on which circle it answers.
+
+  Attributes:
+    size: side of its square input, pixels.
+    channels: 1 (grey) or 3 (red, green, blue).
+    mask, pixel_range, crop: of the run's view, see `view.View`.
+    source: height and width of the images it was trained on, in pixels of
+      that square.
+    period_deg: angles are known modulo this.
+    tta: "none" or "rot90", see `evaluate.Evaluator`.
+    trained_range_deg: the least and the largest turn that it was trained on,
+      degrees; None where that is not known.
+    trained_values_deg: the turns, where they are a short list.
+    threshold: of the run's view, too.
+  """
+
+  size: int
+  channels: int
+  mask: str
+  pixel_range: str
+  crop: str
+  source: tuple[int, int]
+  period_deg: float
+  tta: str
+  trained_range_deg: tuple[float, float] | None = None
+  trained_values_deg: tuple[float, ...] | None = None
+  threshold: float = 0.0
+
+  @property
+  def trained(self) -> str:
+    """The turns that it was trained on, in words: "turns of -10° to 10°"."""
+    if self.trained_range_deg is None:
+      return "turns that are not recorded"
+    if self.trained_values_deg is not None:
+      values = sorted(self.trained_values_deg)
+      return f"turns of {', '.join(f'{value:g}°' for value in values)} alone"
+    low, high = self.trained_range_deg
+    if high - low >= self.period_deg:
+      return "every turn"
+    return f"turns of {low:g}° to {high:g}°"
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+  """Tells how far pictures have been turned.
+
+  Attributes:
+    spec: what it takes.
+    fn: from uint8 squares to angles and recalibrated densities.
+  """
+
+  spec: Spec
+  fn: AnswerFn
+
+  def answer(self, squares: np.ndarray) -> answers_lib.Answers:
+    """Answers to uint8 `[n, size, size, channels]`, as `pictures.square` gives.
+
+    Raises:
+      ValueError: another shape or type.
+    """
+    spec = self.spec
+    shape = (spec.size, spec.size, spec.channels)
+    if squares.shape[1:] != shape or squares.dtype != np.uint8:
+      raise ValueError(
+        f"squares are {squares.dtype} {squares.shape}, not uint8 [n, *{shape}]"
+      )
+    parts = []
+    for start in range(0, len(squares), BATCH):
+      part = squares[start : start + BATCH]
+      padding = np.zeros((BATCH - len(part), *shape), np.uint8)
+      found = jax.device_get(self.fn(np.concatenate([part, padding])))
+      parts.append([x[: len(part)] for x in found])
+    if not parts:
+      parts = [[np.zeros(0), np.zeros((0, answers_lib.RING_SIZE))]]
+    theta, log_density = (np.concatenate(x) for x in zip(*parts))
+    return answers_lib.Answers(
+      np.rad2deg(theta.astype(np.float64)),
+      log_density.astype(np.float64),
+      spec.period_deg,
+      answers_lib.is_blank(squares, spec.mask == "disc", spec.threshold),
+      spec.trained,
+    )
+
+  def __call__(self, images: Iterable[Any]) -> answers_lib.Answers:
+    """Answers to pictures.
+
+    Args:
+      images: file names, Pillow images, or arrays `[H, W]`, `[H, W, 1 | 3 | 4]`
+        of uint8 or `[H, W]` of uint16 or bool, of any sizes; or one of these;
+        an array `[n, H, W]` or `[n, H, W, C]` is n pictures.
+
+    Returns:
+      The answers, in that order.
+
+    Raises:
+      UserError: one of them is not a picture.
+    """
+    if _is_one(images):
+      images = [images]
+    elif not isinstance(images, Iterable):
+      raise errors.UserError(
+        f"{type(images).__name__} is neither a picture nor a list of them:"
+        " pictures are file names, Pillow images and arrays"
+      )
+    squares = []
+    for n, image in enumerate(images):
+      named = isinstance(image, (str, os.PathLike))
+      try:
+        picture = (
+          pictures.read(picture_files.expanded(os.fsdecode(image)))
+          if named
+          else pictures.of(image)
+        )
+        squares.append(pictures.square(picture, self.spec))
+      except pictures.Unusable as error:
+        name = image if named else f"picture {n}"
+        raise errors.UserError(f"{name}: {error}") from None
+    shape = (0, self.spec.size, self.spec.size, self.spec.channels)
+    return self.answer(np.stack(squares) if squares else np.zeros(shape, "u1"))
+
+
+def _is_one(images: Any) -> bool:
+  """Whether this is one picture; of arrays, by its rank and its channels."""
+  rank = getattr(images, "ndim", None)
+  if rank is None:
+    return isinstance(images, (str, bytes, os.PathLike, PIL.Image.Image))
+  # No picture is four pixels wide; `pictures.of` refuses two channels.
+  return rank in (0, 2) or (rank == 3 and images.shape[-1] <= 4)
+
+
+def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
+  """The predictor of a run folder or of a model file.
+
+  Args:
+    path: a finished run's folder, or a file that `rotjax.export` wrote.
+    tta: "none" or "rot90"; None is the run's own `eval.tta`. A model file
+      holds one of the two.
+
+  Raises:
+    UserError: neither of them, or damaged.
+  """
+  path = pathlib.Path(path)
+  if not path.is_file():
+    return from_run(path, tta)
+  from rotjax.prediction import model_file
+
+  spec, fn = model_file.load(path)
+  if tta not in (None, spec["tta"]):
+    raise errors.UserError(
+      f'{path} was exported with tta = "{spec["tta"]}": export the run again'
+      f" with --tta {tta}, or predict from its folder"
+    )
+  # JSON has no tuples.
+  spec = {k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()}
+  return Predictor(Spec(**spec), fn)
+
+
+def from_run(workdir: pathlib.Path, tta: str | None = None) -> Predictor:
+  """The predictor of the best checkpoint of a finished run; see `load`."""
+  spec, fn = describe_run(workdir, tta)
+  return Predictor(spec, jax.jit(fn))
+
+
+def describe_run(
+  workdir: pathlib.Path, tta: str | None = None
+) -> tuple[Spec, AnswerFn]:
+  """What a finished run's network takes, and its answers, not yet compiled.
+
+  Raises:
+    UserError: no run, an unfinished one, or a damaged one.
+  """
+  from rotjax.config import named as named_lib
+  from rotjax.run import finished
+
+  config = finished.config_of(workdir)
+  source = finished.source_of(workdir)
+  try:
+    view = named_lib.build_view(config)
+    angles = named_lib.build_angles(config)
+    head = named_lib.build("head", config.head)
+    network = finished.network_of(
+      config, workdir, head, (view.size, view.size, source[2])
+    )
+    tta = tta or config.eval.tta
+    angles.check_tta(tta)
+    trained_on = _trained_on(angles, config.data.name)
+  except (KeyError, AttributeError) as error:
+    raise errors.UserError(
+      f"{workdir / 'config.json'} is not the config of a run of this version:"
+      f" {error}"
+    ) from None
+  spec = Spec(
+    size=view.size,
+    channels=source[2],
+    mask=view.mask,
+    pixel_range=view.pixel_range,
+    crop=view.crop,
+    source=tuple(round(side * view.zoom) for side in source[:2]),
+    period_deg=angles.period_deg,
+    tta=tta,
+    **trained_on,
+    threshold=view.threshold,
+  )
+  fn = _answer_fn(
+    view, angles, head, network, finished.calibration_of(workdir), tta
+  )
+  return spec, fn
+
+
+def _trained_on(angles, data_name: str) -> dict[str, Any]:
+  """The fields of `Spec` that say which turns a network was trained on."""
+  from rotjax import data
+
+  # Pictures that were turned already: by what, only they say.
+  known = data.DATASETS.get(data_name)
+  if getattr(known, "turned", False) and not angles.covers_the_circle:
+    return {}
+  values = angles.discrete_deg
+  if values is None:
+    return {"trained_range_deg": tuple(map(float, angles.range_deg))}
+  spread = (float(values.min()), float(values.max()))
+  if len(values) > _LISTED:
+    return {"trained_range_deg": spread}
+  return {
+    "trained_range_deg": spread,
+    "trained_values_deg": tuple(values.tolist()),
+  }
+
+
+def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
+  """The whole way from uint8 squares to angles and densities of real turn."""
+  from rotjax.evaluation import calibration as calibration_lib
+  from rotjax.evaluation import evaluator
+  from rotjax.metrics import probabilistic
+
+  per_radian = angles.period_deg / 360
+  # A square is the size of the canvas already, and so must the blur be.
+  shrunk = dataclasses.replace(view, blur=view.blur * view.zoom)
+
+  def fn(squares):
+    inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
+    found = evaluator.answers(network, head, angles, inputs, tta)
+    ring = calibration_lib.on_ring(
+      calibration, head, angles, found["decoded"], found["outputs"]
+    )
+    cells = probabilistic.cell_means(ring, answers_lib.RING_SIZE)
+    return found["decoded"] * per_radian, cells + angles.log_jacobian
+
+  return fn

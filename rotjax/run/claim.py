@@ -1,0 +1,334 @@
+"""Whose folder is this? Its lock, its identity, what overwriting deletes.
+
+What writes must first hold the lock and know what it will destroy. A command
+claims its folders before it reads anything in them; it writes and deletes
+nothing until `begin`, when all that can be wrong with its input is checked.
+"""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import pathlib
+import re
+import shutil
+from typing import Any
+
+import jax
+
+from rotjax import distributed, errors
+from rotjax.config import base, load, resolve
+from rotjax.data import content
+from rotjax.run import locking, run_folder
+
+# What decides a run's numbers besides its config.
+IDENTITY = "identity.json"
+_CONFIG = "config.json"
+
+# What a run writes, as patterns below its folder: --overwrite deletes these
+# and nothing else. The mark of a finished run goes first.
+_OURS = (
+  "summary.json",
+  "checkpoints/latest/[0-9]*",
+  "checkpoints/best/[0-9]*",
+  "checkpoints/set_aside/latest-[0-9]*",
+  "checkpoints/set_aside/best-[0-9]*",
+  "calibration.json",
+  "metrics.jsonl",
+  "predictions.npz",
+  "tensorboard/events*",
+  *(
+    f"plots/{name}.png"
+    for name in (
+      *("confusion", "curves", "donut", "error_by_angle", "gallery"),
+      *("predicted_against_true", "reliability"),
+    )
+  ),
+  *(f"{name}.json.new" for name in ("calibration", "config", "identity")),
+  *("summary.json.new", "metrics.jsonl.new"),
+)
+# Folders of them, deleted where that leaves them empty.
+_FOLDERS = (
+  *("checkpoints/latest", "checkpoints/best", "checkpoints/set_aside"),
+  *("checkpoints", "tensorboard", "plots"),
+)
+# Runs in a run's folder: of its seeds, and evaluations on other terms.
+_RUNS_BELOW = re.compile(r"seed-\d+|eval-.+-[0-9a-f]{8}")
+# The sections that every config.json of ours has.
+_SECTIONS = ("data", "model", "head", "optim", "view", "angles")
+# JAX's switches that decide what is drawn, with their usual values.
+_SWITCHES = {
+  "jax_default_prng_impl": "threefry2x32",
+  "jax_threefry_partitionable": True,
+  "jax_enable_x64": False,
+}
+
+
+def check_same(config: Any, folder: pathlib.Path, ignored: Any = ()) -> None:
+  """Checks that a folder holds the experiment of a config.
+
+  Args:
+    config: with absolute paths.
+    folder: with a config.json.
+    ignored: a tuple of beginnings of keys that may differ.
+
+  Raises:
+    UserError: another experiment, or a config.json that is not a run's.
+  """
+  here = resolve.identity(resolve.absolute(config_of(folder)))
+  there = resolve.identity(config)
+  # A config from before a field existed means that field's default.
+  default = resolve.identity(base.base())
+  differing = [
+    f"{key} is {here.get(key)!r} there and {there.get(key)!r} here"
+    for key in sorted(here.keys() | there.keys())
+    if here.get(key, default.get(key)) != there.get(key, default.get(key))
+    and not key.startswith(ignored)
+  ]
+  if differing:
+    raise errors.UserError(
+      f"workdir {folder} holds another experiment ({', '.join(differing[:3])}):"
+      " choose another --workdir, or --overwrite it"
+    )
+
+
+def config_of(folder: pathlib.Path) -> Any:
+  """The config.json of a run folder.
+
+  Raises:
+    UserError: it cannot be read, or is not that of a run.
+  """
+  config = load.read(folder / _CONFIG)
+  if any(section not in config for section in _SECTIONS):
+    raise errors.UserError(
+      f"{folder / _CONFIG} is not of a run of rotjax: choose another --workdir"
+    )
+  return config
+
+
+def identity(dataset: Any) -> dict[str, Any]:
+  """What decides a run's numbers besides its config, as identity.json.
+
+  Raises:
+    UserError: the data cannot be had.
+  """
+  return {"data": content.of(dataset), **_switches()}
+
+
+def _switches() -> dict[str, Any]:
+  return {k: getattr(jax.config, k, v) for k, v in _SWITCHES.items()}
+
+
+def identity_of(folder: pathlib.Path) -> dict[str, Any]:
+  """The identity.json of a run folder; of a run from before it, JAX's usual.
+
+  Raises:
+    UserError: it cannot be read.
+  """
+  file = folder / IDENTITY
+  return {**_SWITCHES, **(run_folder.read_json(file) if file.exists() else {})}
+
+
+def _check_identity(folder: pathlib.Path, here: dict[str, Any]) -> None:
+  there = identity_of(folder)
+  for key, value in here.items():
+    if there.get(key, value) != value:
+      raise errors.UserError(
+        f"workdir {folder} was begun with other data or settings ({key} was"
+        f" {there[key]} and is {value}): restore them, choose another"
+        " --workdir, or --overwrite it"
+      )
+
+
+class Claim:
+  """Run folders that this process alone may change while the context is open.
+
+  In a job of several processes, process 0 holds them for all.
+  """
+
+  def __init__(
+    self, configs: Mapping[pathlib.Path, Any], overwrite: bool = False
+  ):
+    """Nothing is done until the context is entered.
+
+    Args:
+      configs: of each folder, with absolute paths; a parent before its seeds.
+      overwrite: start again where there is a run already.
+    """
+    self._configs, self._overwrite = dict(configs), overwrite
+    self._locks: dict[pathlib.Path, locking.Lock] = {}
+    self._continued: set[pathlib.Path] = set()
+    self._has_begun = False
+
+  def __enter__(self) -> "Claim":
+    """Takes the locks and checks what is there.
+
+    Raises:
+      UserError: another process is at work there, or the folder holds another
+        experiment or foreign files; nothing was changed.
+    """
+    try:
+      distributed.on_main(self._enter)
+    except BaseException:
+      self.__exit__()
+      raise
+    return self
+
+  def _enter(self) -> None:
+    for folder, config in self._configs.items():
+      self._locks[folder] = locking.Lock(folder)
+      with _in_one_line(folder):
+        self._check(folder, config)
+    for folder in self._configs.keys() - self._continued:
+      with _in_one_line(folder):
+        for below in _tree(folder):
+          if below not in self._locks:
+            self._locks[below] = locking.Lock(below)
+        _check_links(folder)
+
+  def _check(self, folder: pathlib.Path, config: Any) -> None:
+    if not (folder / _CONFIG).exists():
+      if not _is_empty(folder):
+        raise errors.UserError(
+          f"workdir {folder} holds files but no run (no {_CONFIG}): choose"
+          " another --workdir"
+        )
+      return
+    config_of(folder)
+    # Without checkpoints a run never began: what it was to be is replaced.
+    if _has_results(folder) and not self._overwrite:
+      check_same(config, folder)
+      _check_identity(folder, _switches())
+      self._continued.add(folder)
+
+  def __exit__(self, *_: Any) -> None:
+    for lock in reversed(self._locks.values()):
+      lock.release(undo=not self._has_begun)
+    self._locks.clear()
+
+  def continues(self, folder: pathlib.Path) -> bool:
+    """Whether there is something to resume; only process 0 knows."""
+    return folder in self._continued
+
+  def begin(self, dataset: Any) -> None:
+    """Makes the folders the experiment's: from now on it may write.
+
+    Once; again it does nothing.
+
+    Args:
+      dataset: that the run is trained or scored on.
+
+    Raises:
+      UserError: a run to be resumed was trained on other data, or under other
+        switches of JAX; nothing was changed.
+    """
+    if not self._has_begun:
+      distributed.on_main(lambda: self._begin(identity(dataset)))
+      self._has_begun = True
+
+  def _begin(self, here: dict[str, Any]) -> None:
+    for folder in self._continued:
+      _check_identity(folder, here)
+    for folder in self._configs.keys() - self._continued:
+      with _in_one_line(folder):
+        self._delete(folder)
+    for folder, config in self._configs.items():
+      with _in_one_line(folder):
+        run_folder.write_json(folder / _CONFIG, config.to_dict())
+        run_folder.write_json(folder / IDENTITY, here)
+
+  def _delete(self, folder: pathlib.Path) -> None:
+    """Deletes what a run has written, and the runs below that are not ours."""
+    for path in _ours(folder):
+      shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in _FOLDERS:
+      _remove_empty(folder / name)
+    for below in _runs_below(folder):
+      if below in self._configs:
+        continue
+      self._delete(below)
+      for name in (_CONFIG, IDENTITY, locking.FILE):
+        (below / name).unlink(missing_ok=True)
+      _remove_empty(below)
+
+
+@contextlib.contextmanager
+def _in_one_line(folder: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  except OSError as error:
+    raise errors.UserError(
+      f"workdir {folder}: {error.filename or folder} cannot be read or written"
+      f" ({error.strerror or error})"
+    ) from None
+
+
+def _remove_empty(folder: pathlib.Path) -> None:
+  try:
+    folder.rmdir()
+  except OSError:  # it is not there, or holds what is not ours
+    pass
+
+
+def _ours(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  for pattern in _OURS:
+    yield from folder.glob(pattern)
+
+
+def _check_links(folder: pathlib.Path) -> None:
+  """Refuses links in the places that a run writes to."""
+  for path in (*(folder / n for n in _FOLDERS), *_ours(folder)):
+    if path.is_symlink():
+      raise errors.UserError(
+        f"{path} is a symbolic link, which is neither followed nor replaced:"
+        " remove it, or choose another --workdir"
+      )
+
+
+def _runs_below(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Folders of seeds and evaluations that we have written."""
+  return [
+    path
+    for path in sorted(folder.iterdir())
+    if _RUNS_BELOW.fullmatch(path.name)
+    and path.is_dir()
+    and not path.is_symlink()
+    and _is_run(path)
+  ]
+
+
+def _tree(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  for path in _runs_below(folder):
+    yield path
+    yield from _tree(path)
+
+
+def _is_run(folder: pathlib.Path) -> bool:
+  if not (folder / _CONFIG).exists():
+    return _is_empty(folder)
+  try:
+    config_of(folder)
+  except errors.UserError:
+    return False
+  return True
+
+
+def _is_empty(folder: pathlib.Path) -> bool:
+  """Whether there is nothing but what a start that was killed leaves."""
+  return all(
+    path.name in (locking.FILE, f"{_CONFIG}.new", f"{IDENTITY}.new")
+    or (
+      _RUNS_BELOW.fullmatch(path.name)
+      and path.is_dir()
+      and not path.is_symlink()
+      and _is_empty(path)
+    )
+    for path in folder.iterdir()
+  )
+
+
+def _has_results(folder: pathlib.Path) -> bool:
+  """Whether there is a checkpoint, or the summary of a finished run."""
+  return any(
+    any(place.glob(pattern))
+    for place in (folder, *_runs_below(folder))
+    for pattern in ("summary.json", "checkpoints/[lb]*/[0-9]*")
+  )

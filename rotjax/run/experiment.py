@@ -1,0 +1,127 @@
+"""The objects that a config describes, bound to its dataset."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import angles as angles_lib
+from rotjax import data, errors, heads, models
+from rotjax.config import named
+from rotjax.evaluation import evaluator as evaluator_lib
+from rotjax.image import view as view_lib
+from rotjax.training import optim
+from rotjax.training import step as step_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """The objects that a config describes, bound to its dataset."""
+
+  config: Any
+  dataset: Any
+  view: view_lib.View
+  angles: angles_lib.Angles
+  head: heads.Head
+  model: models.Model
+  optimizer: optim.Optimizer
+
+  @classmethod
+  def from_config(cls, config: Any, split: str = "train") -> "Experiment":
+    """Builds everything; loads the training images.
+
+    Args:
+      config: resolved and validated.
+      split: the split to load: its size and centre are the others', too.
+
+    Raises:
+      UserError: a dataset that is not there, values that do not fit.
+    """
+    dataset = named.build("data", config.data)
+    images = dataset.load(split)
+    return cls.bound_to(config, images.shape, images.center, dataset)
+
+  @classmethod
+  def bound_to(
+    cls,
+    config: Any,
+    shape: tuple[int, int, int],
+    center: tuple[float, float] | None = None,
+    dataset: Any = None,
+  ) -> "Experiment":
+    """Builds everything for source images of this size.
+
+    Args:
+      config: resolved and validated.
+      shape: height, width and channels of the images.
+      center: that they are turned about; None for the canvas centre.
+      dataset: that they are of; None where only steps are to be made.
+
+    Raises:
+      UserError: values that do not fit.
+    """
+    view = named.build_view(config).resolve(center, shape[:2])
+    head = named.build("head", config.head)
+    model = models.build(
+      named.build("model", config.model),
+      head.num_outputs,
+      (view.size, view.size, shape[-1]),
+      jnp.dtype(config.dtype),
+    )
+    angles = named.build_angles(config)
+    optimizer = named.build("optim", config.optim)
+    return cls(config, dataset, view, angles, head, model, optimizer)
+
+  def training_split(self) -> data.Split:
+    """What is trained on: the training split, or a part of it.
+
+    Raises:
+      UserError: more images are asked for than there are.
+    """
+    split, wanted = self.dataset.load("train"), self.config.num_train_images
+    if wanted > len(split):
+      raise errors.UserError(
+        f"num_train_images = {wanted}, but there are {len(split)}"
+      )
+    if not wanted:
+      return split
+    return split.rows(np.arange(wanted) * len(split) // wanted)
+
+  def view_leaks(self) -> list[str]:
+    """What this view is known to give away, in words."""
+    view = named.build_view(self.config)
+    return view.leaks(self.dataset.center)
+
+  def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
+    """The pure train step; see `step.make_train_step`."""
+    return step_lib.make_train_step(
+      self.view,
+      self.angles,
+      self.model,
+      self.head,
+      self.optimizer,
+      self.config.num_steps,
+      axis_name,
+      self.config.log.every_steps,
+    )
+
+  def init_state(self, seed: int) -> step_lib.TrainState:
+    """The state before the first step."""
+    return step_lib.init_state(
+      self.model, self.optimizer, self.config.num_steps, seed
+    )
+
+  def evaluator(self, interpolator: str = "own") -> evaluator_lib.Evaluator:
+    """The evaluation that `config.eval` describes."""
+    options = self.config.eval
+    return evaluator_lib.Evaluator(
+      self.view,
+      self.angles,
+      self.model,
+      self.head,
+      options.num_angles,
+      options.tta,
+      options.batch_views,
+      interpolator,
+    )

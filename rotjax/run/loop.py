@@ -1,0 +1,184 @@
+"""A run, top to bottom, in the order in which it happens."""
+
+import logging
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from rotjax import distributed, errors, files, metrics, stopping
+from rotjax.data import input_pipeline as feeds
+from rotjax.run import claim, finished, run_folder, scoring
+from rotjax.run import experiment as experiment_lib
+from rotjax.run import recorder as recorder_lib
+from rotjax.training import executors
+
+_log = logging.getLogger("rotjax")
+
+
+def train(
+  config: Any,
+  seeds: list[int],
+  folders: list[pathlib.Path],
+  held: claim.Claim,
+  read_test: bool = True,
+) -> list[float]:
+  """Trains one seed, or several together, and leaves finished run folders.
+
+  Args:
+    config: resolved and validated.
+    seeds: R of them; with R > 1 they train in one program.
+    folders: the run folder of each.
+    held: the claim on these folders, entered.
+    read_test: False leaves the test set alone, and the runs unfinished.
+
+  Returns:
+    The best validation error of each seed, degrees.
+
+  Raises:
+    UserError: wrong input; nothing was overwritten.
+    errors.Stopped: a signal came; the run can be resumed.
+  """
+  with stopping.on_signals() as stop:
+    experiment = distributed.together(
+      lambda: experiment_lib.Experiment.from_config(config)
+    )
+    for leak in experiment.view_leaks():
+      _log.warning("leaking view: %s", leak)
+    executor = executors.build(
+      config.executor, experiment.make_step, config.batch_size, len(seeds)
+    )
+    runs = [run_folder.RunFolder(f, seed) for f, seed in zip(folders, seeds)]
+    try:
+      _fit(experiment, executor, runs, held, stop, read_test)
+      for run in runs if read_test else ():
+        scoring.finish(experiment, run, stop)
+      return [run.best_mae_deg for run in runs]
+    finally:
+      for run in runs:
+        run.close()
+
+
+def _fit(experiment, executor, runs, held, stop, read_test):
+  """The loop: {evaluate, save if due or told to stop, step}.
+
+  Whatever is due at a step happens at the top, before the next step: a run
+  resumed at that step finds there what it still owes.
+  """
+  config, num_seeds = experiment.config, len(runs)
+  train_split = distributed.together(experiment.training_split)
+  load = experiment.dataset.load
+  validation = distributed.together(lambda: load("validation"))
+  if read_test:  # is it there? It must not be found missing after the training
+    distributed.together(lambda: load("test"))
+  evaluator = experiment.evaluator()
+
+  states = [_first_state(experiment, run, held) for run in runs]
+  step = _common_step(states)
+  if step:
+    _log.info("resuming at step %d of %d", step, config.num_steps)
+  state = executor.place_state(executors.program.stack_seeds(states))
+  seeds = np.asarray([run.seed for run in runs], np.uint32)
+  feed = feeds.of(
+    train_split,
+    config.batch_size,
+    seeds.tolist(),
+    executor.local,
+    range(step, config.num_steps),
+    **config.stream,
+  )
+  images = executor.place_images(feed.images)
+  recorder = recorder_lib.Recorder(runs, step, config, feed)
+  # Several processes learn from the step's own sums that one was told to stop:
+  # all at the same step, and without waiting for each other.
+  together = distributed.count() > 1
+
+  def singles():
+    return executors.program.unstack_seeds(
+      executor.fetch_state(state), num_seeds
+    )
+
+  def validate():
+    for run, single in zip(runs, singles()):
+      if run.validated_step >= step:
+        continue
+      predictions = evaluator(
+        single.eval_params,
+        single.eval_model_state,
+        validation,
+        between_calls=stop.check,
+      )
+      scalars = metrics.quick(predictions)
+      recorder.write(run, step, {f"val/{k}": v for k, v in scalars.items()})
+      run.validated_step = step
+      if scalars["mae_deg"] < run.best_mae_deg:
+        run.best_mae_deg = scalars["mae_deg"]
+        run.save("best", single)
+
+  def save():
+    for run, single in zip(runs, singles()):
+      if run.saved_step < step:
+        run.save("latest", single)
+
+  def due(every):
+    return step == config.num_steps or (step > 0 and step % every == 0)
+
+  try:
+    # All that can be wrong with the input is checked: now write.
+    held.begin(experiment.dataset)
+    for run in runs:
+      run.open(step, config.checkpoint.keep)
+    while True:
+      if due(config.eval.every_steps or config.num_steps):
+        recorder.flush()
+        validate()
+      if due(config.checkpoint.every_steps):
+        recorder.flush()
+        save()
+      if recorder.told if together else stop.up:
+        stop.stop()
+      if step == config.num_steps:
+        break
+      count = _steps_until_due(config, step)
+      batch = feed.take(count)
+      if together:
+        batch["stop"] = np.full_like(batch["mask"], stop.up)
+      state, scalars = executor.run(state, images, seeds, batch)
+      recorder.push(step, scalars)
+      step += count
+  except errors.Stopped:
+    recorder.flush()
+    save()
+    raise
+  finally:
+    recorder.close()
+    feed.close()
+
+
+def _first_state(experiment, run, held):
+  """Where the run goes on, or begins."""
+  fresh = experiment.init_state(run.seed)
+  there = distributed.on_main(lambda: held.continues(run.path))
+  state = run.restore(fresh) if there else fresh
+  other = experiment.config.init_from
+  if state is fresh and other:
+    return finished.start_from(fresh, files.absolute(other, "init_from"))
+  return state
+
+
+def _common_step(states) -> int:
+  steps = {int(state.step) for state in states}
+  if len(steps) > 1:
+    # They save one after another, so that a kill can part them.
+    raise errors.UserError(
+      f"the seeds' checkpoints are at different steps {sorted(steps)}:"
+      " resume with --config.seeds_together=off"
+    )
+  return steps.pop()
+
+
+def _steps_until_due(config, step) -> int:
+  """Steps of the next call: never past a validation, a save or the end."""
+  limits = [config.eval.every_steps, config.checkpoint.every_steps]
+  left = [every - step % every for every in limits if every]
+  return min(config.steps_per_call, config.num_steps - step, *left)

@@ -1,0 +1,118 @@
+"""After training: the best network recalibrated, the test set read."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+from rotjax import distributed, errors, stopping
+from rotjax.config import resolve
+from rotjax.run import claim, finished, run_folder, summary
+from rotjax.run import experiment as experiment_lib
+
+
+def finish(
+  experiment: experiment_lib.Experiment,
+  run: run_folder.RunFolder,
+  stop: stopping.Flag,
+) -> None:
+  """Recalibrates the best network on validation; scores it on the test set.
+
+  Raises:
+    UserError: there is no checkpoint.
+    errors.Stopped: a signal came.
+  """
+  best = run.best(experiment.init_state(run.seed))
+  fitted = _calibrate(experiment, best, run.path, stop)
+  _test(experiment, run, best, fitted, run.path, stop)
+
+
+def _calibrate(experiment, best, path, stop):
+  """Fits what states the densities to the validation set, and stores it."""
+  network = best.eval_params, best.eval_model_state
+  validation = experiment.dataset.load("validation")
+  fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
+  if distributed.is_main():
+    run_folder.write_json(path / "calibration.json", fitted.to_dict())
+  return fitted
+
+
+def _test(experiment, run, best, fitted, path, stop):
+  """Reads the test set, once; writes the results."""
+  network = best.eval_params, best.eval_model_state
+  test = experiment.dataset.load("test")
+  predictions = experiment.evaluator()(*network, test, fitted, stop.check)
+  other = None
+  if experiment.config.eval.warp != "own":
+    evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
+    other = evaluator(*network, test, fitted, stop.check)
+  if distributed.is_main():
+    summary.write(experiment, run, path, int(best.step), predictions, other)
+
+
+class _Trained(NamedTuple):
+  """What a summary states of the run itself."""
+
+  seed: int
+  seconds: float
+
+
+def _check_channels(experiment, folder):
+  here = experiment.dataset.load("test").shape[2]
+  there = finished.source_of(folder)[2]
+  if here != there:
+    raise errors.UserError(
+      f"the run was trained on images of {there} channel(s), those of"
+      f" {experiment.config.data.name} have {here}: choose other data"
+      f" (a folder's or a table's: data.channels={there})"
+    )
+
+
+def evaluate(
+  config: Any,
+  there: Any,
+  folder: pathlib.Path,
+  into: pathlib.Path,
+  held: claim.Claim,
+) -> None:
+  """`--mode eval`: scores the best network of one seed's finished run.
+
+  On the run's own terms it is recalibrated and its results are written anew.
+  On others it is calibrated as it was, but where the predictions themselves
+  are made in another way (`eval.tta`): then on the run's validation set.
+
+  Args:
+    config: the run's own, but for `data`, `angles` and `eval`.
+    there: the run's own.
+    folder: the run's; only read, unless `into` is the same.
+    into: for the results.
+    held: the claim on `into`, entered.
+
+  Raises:
+    UserError: there is no such run, or the data do not fit its network.
+    errors.Stopped: a signal came.
+  """
+  own = into == folder
+  with stopping.on_signals() as stop:
+    distributed.together(lambda: finished.config_of(folder))  # is it finished?
+    experiment = distributed.together(
+      lambda: experiment_lib.Experiment.from_config(config, "test")
+    )
+    if not own:
+      distributed.together(lambda: _check_channels(experiment, folder))
+    before = distributed.together(lambda: summary.read(folder))
+    reader = run_folder.RunFolder(folder, config.seed)
+    best = reader.best(experiment.init_state(config.seed))
+    if own:
+      calibrated = experiment
+    elif config.eval.tta != there.eval.tta:
+      terms = resolve.apply(there, {"eval.tta": config.eval.tta})
+      calibrated = distributed.together(
+        lambda: experiment_lib.Experiment.from_config(terms, "validation")
+      )
+    else:
+      fitted = distributed.together(lambda: finished.calibration_of(folder))
+      calibrated = None
+    held.begin(experiment.dataset)
+    if calibrated is not None:
+      fitted = _calibrate(calibrated, best, into, stop)
+    run = _Trained(config.seed, before.get("seconds", 0.0))
+    _test(experiment, run, best, fitted, into, stop)

@@ -1,0 +1,249 @@
+"""From a config and a workdir to finished run folders: seeds, resuming."""
+
+from collections.abc import Mapping
+import logging
+import os
+import pathlib
+import sys
+from typing import Any
+
+from rotjax import distributed, errors, stopping
+from rotjax.config import base, named, resolve, validate
+from rotjax.run import claim as claim_lib
+from rotjax.run import summary
+from rotjax.training import executors
+
+_log = logging.getLogger("rotjax")
+
+# What --mode eval may change of a run.
+_EVALUATED = ("eval.", "data.", "angles.")
+
+
+def _seed_folders(
+  config: Any, workdir: pathlib.Path
+) -> dict[int, pathlib.Path]:
+  """Seed -> run folder; one seed has no folder below the workdir."""
+  if config.num_seeds == 1:
+    return {config.seed: workdir}
+  seeds = range(config.seed, config.seed + config.num_seeds)
+  return {seed: workdir / f"seed-{seed}" for seed in seeds}
+
+
+def _single(config: Any, seed: int) -> Any:
+  """The config of one seed's own run."""
+  return resolve.apply(config, {"seed": seed, "num_seeds": 1})
+
+
+def _claim(
+  config: Any, workdir: pathlib.Path, overwrite: bool = False
+) -> claim_lib.Claim:
+  """The claim on a workdir and the folders of its seeds."""
+  configs = {workdir: config}
+  for seed, folder in _seed_folders(config, workdir).items():
+    configs[folder] = _single(config, seed)
+  return claim_lib.Claim(configs, overwrite)
+
+
+def _finished(folder):
+  return os.path.exists(folder / "summary.json")
+
+
+def train_seeds(
+  config: Any, folders: Mapping[int, pathlib.Path]
+) -> bool | None:
+  """Trains the seeds whose folders hold no results yet.
+
+  Args:
+    config: resolved and validated.
+    folders: seed -> run folder.
+
+  Returns:
+    Whether they trained together, in one program; None when all are finished.
+
+  Raises:
+    UserError: wrong input; nothing was overwritten.
+    errors.Stopped: a signal came; the runs can be resumed.
+  """
+  config = resolve.absolute(config)
+  configs = {f: _single(config, seed) for seed, f in folders.items()}
+  with claim_lib.Claim(configs) as held:
+    return _train_seeds(config, folders, held)
+
+
+def _train_seeds(config, folders, held, overwrite=False):
+  """`train_seeds`, in folders that are held; overwriting takes them all."""
+  from rotjax.run import loop as train_lib  # orbax and tfds only now
+
+  left = distributed.on_main(
+    lambda: [s for s, f in folders.items() if overwrite or not _finished(f)]
+  )
+  if not left:
+    return None
+  together = executors.seeds_together(config.seeds_together, len(left))
+  if together:
+    train_lib.train(config, left, [folders[seed] for seed in left], held)
+  else:
+    for seed in left:
+      train_lib.train(_single(config, seed), [seed], [folders[seed]], held)
+  return together
+
+
+def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
+  """Trains what is not finished yet and shows the table.
+
+  A run that is finished already is shown without a lock or a write.
+
+  Args:
+    config: resolved and validated.
+    workdir: the run folder, or the parent of the seeds' folders.
+    overwrite: start again.
+
+  Returns:
+    Exit status: 0 done, 75 stopped by a signal and resumable.
+
+  Raises:
+    UserError: wrong input; nothing was overwritten.
+  """
+  config = resolve.absolute(config)
+  folders = _seed_folders(config, workdir)
+
+  def finished():
+    if overwrite or not all(map(_finished, (workdir, *folders.values()))):
+      return False
+    claim_lib.check_same(config, workdir)
+    return True
+
+  if distributed.on_main(finished):
+    if distributed.is_main():
+      print(f"{config.name} is finished already; --overwrite starts again.")
+      summary.show(workdir, summary.read(workdir))
+    return 0
+  try:
+    with _claim(config, workdir, overwrite) as held:
+      _train_seeds(config, folders, held, overwrite)
+      _over_seeds(config, workdir, folders)
+  except errors.Stopped as stopped:
+    return _stopped(f"{stopped}; the same command resumes {workdir}")
+  _show(workdir)
+  return 0
+
+
+def config_of(
+  workdir: pathlib.Path, overrides: Mapping[str, Any] | None = None
+) -> Any:
+  """The config of the run in a folder, whole, resolved and validated.
+
+  Args:
+    workdir: the folder.
+    overrides: of fields.
+
+  Raises:
+    UserError: there is none, or an override that does not fit.
+  """
+  if not os.path.exists(workdir / "config.json"):
+    raise errors.UserError(
+      f"{workdir} is not a run folder (no config.json): train it first, or"
+      " name it with --workdir"
+    )
+  stored = claim_lib.config_of(workdir)
+  # One from before a field existed means that field's default.
+  names = {f"{s}.name": stored[s].name for s in named.NAMED}
+  config = resolve.apply(base.base(), names)
+  with config.ignore_type():
+    config.update(stored)
+  config = resolve.apply(resolve.absolute(config), overrides or {})
+  validate.check(config, trained=False)
+  return config
+
+
+def evaluate(config: Any, workdir: pathlib.Path) -> int:
+  """Evaluates the best checkpoints of a run again, with this `config.eval`.
+
+  On other terms than the run's own (data, angles, or what of `eval` changes a
+  number) the results go to a folder eval-... in the run's, which is left as it
+  is.
+
+  Args:
+    config: resolved and validated.
+    workdir: of a finished run, or the parent of its seeds.
+
+  Returns:
+    Exit status, as `train`.
+
+  Raises:
+    UserError: no such run, an unfinished one, or one of another experiment.
+  """
+  from rotjax.run import scoring
+
+  config = resolve.absolute(config)
+  there = distributed.together(lambda: config_of(workdir))
+  # When it was validated in training is no term of an evaluation.
+  config.eval.every_steps = there.eval.every_steps
+  into = distributed.on_main(lambda: _evaluated_into(config, there, workdir))
+  folders = _seed_folders(config, workdir)
+  results = _seed_folders(config, workdir / into)
+  try:
+    with _claim(config, workdir / into) as held:
+      for seed, folder in folders.items():
+        single, own = _single(config, seed), _single(there, seed)
+        scoring.evaluate(single, own, folder, results[seed], held)
+      _over_seeds(config, workdir / into, results)
+  except errors.Stopped as stopped:
+    return _stopped(str(stopped))
+  _show(workdir / into)
+  return 0
+
+
+def _evaluated_into(config, there, workdir):
+  """The folder, below the run's, of an evaluation's results; "" for its own."""
+  claim_lib.check_same(config, workdir, ignored=_EVALUATED)
+  named.build_angles(there).check_tta(config.eval.tta)
+  here, before = (
+    {k: v for k, v in resolve.identity(c).items() if k.startswith(_EVALUATED)}
+    for c in (config, there)
+  )
+  if config.angles.period_deg != there.angles.period_deg:
+    raise errors.UserError(
+      f"angles.period_deg = {config.angles.period_deg}: the run was trained on"
+      f" the circle of {there.angles.period_deg}"
+    )
+  dataset = named.build("data", config.data)
+  if there.data.name in dataset.overlaps:
+    raise errors.UserError(
+      f"a run on {there.data.name} is not to be scored on {config.data.name},"
+      " which holds images that it was trained on"
+    )
+  folders = _seed_folders(config, workdir).values()
+  for folder in folders:
+    if not _finished(folder):
+      raise errors.UserError(
+        f"{folder} is not finished: the command that trains it resumes it"
+      )
+  content = claim_lib.identity(dataset)["data"]
+  known = {claim_lib.identity_of(f).get("data", content) for f in folders}
+  if here == before:
+    if known == {content}:
+      return ""
+    _log.warning(
+      "the data have changed since the run was trained (%s, now %s)",
+      ", ".join(known),
+      content,
+    )
+  name = config.data.name.replace("/", "-")
+  return f"eval-{name}-{resolve.digest({**here, 'content': content})}"
+
+
+def _stopped(how):
+  if distributed.is_main():
+    print(f"rotjax: stopped by {how}", file=sys.stderr)
+  return stopping.EXIT_STATUS
+
+
+def _over_seeds(config, workdir, folders):
+  if config.num_seeds > 1 and distributed.is_main():
+    summary.over_seeds(workdir, list(folders))
+
+
+def _show(workdir):
+  if distributed.is_main():
+    summary.show(workdir, summary.read(workdir))

@@ -1,0 +1,1 @@
+"""The training step, optimizers, and what runs them on devices."""

@@ -1,0 +1,56 @@
+"""The executor "pmap": maps the step over the devices by hand."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from rotjax.training import step as step_lib
+from rotjax.training.executors import program as program_lib
+
+
+def build(
+  make_step: Callable[[str | None], step_lib.TrainStep],
+  batch_size: int,
+  num_seeds: int,
+  devices: list[jax.Device],
+) -> program_lib.Executor:
+  """`jax.pmap` over the batch; the state is replicated, without an axis.
+
+  In a job of several processes each passes, and gets, what is its own.
+  """
+  count = len(devices)
+  program_lib.check_divides(batch_size, count)
+  here = [d.process_index == jax.process_index() for d in devices]
+  local = np.repeat(here, batch_size // count)
+  program = jax.pmap(
+    program_lib.build(make_step("data"), num_seeds),
+    axis_name="data",
+    in_axes=(None, None, None, 0),
+    out_axes=None,
+    devices=devices,
+    donate_argnums=0,
+  )
+  mesh = jax.sharding.Mesh(
+    np.asarray(devices)[here],
+    ("data",),
+    axis_types=(jax.sharding.AxisType.Auto,),
+  )
+  replicated = jax.sharding.NamedSharding(mesh, program_lib.P())
+  copy = jax.jit(program_lib.copy, out_shardings=replicated)
+
+  def split(leaf):  # [S, R, B, ...] -> [this process's D, S, R, B / D, ...]
+    parts = leaf.reshape(*leaf.shape[:2], count, -1, *leaf.shape[3:])
+    return np.moveaxis(parts, 2, 0)[here]
+
+  def arguments(state, images, seeds, batch):
+    return state, images, seeds, jax.tree.map(split, batch)
+
+  return program_lib.Executor(
+    copy,
+    jax.device_get,
+    lambda images: jax.device_put(images, replicated),
+    lambda *args: program(*arguments(*args)),
+    np.broadcast_to(local, (num_seeds, batch_size)),
+    lambda *args: program.lower(*arguments(*args)).compile().as_text(),
+  )

@@ -1,0 +1,137 @@
+"""The one pure step as a program: several steps a call, several seeds.
+
+What every executor is made of. Seeds trained together add a leading axis to the
+state, by `jax.vmap` of the step, or take turns on a CPU; several steps a call
+are a `lax.scan`.
+"""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+
+from rotjax import errors
+from rotjax.training import step as step_lib
+
+P = jax.sharding.PartitionSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Executor:
+  """How a run computes.
+
+  Attributes:
+    place_state: a state on the host (leading axis R where seeds train
+      together) -> the same on the devices, in a form of this executor's own.
+    fetch_state: the inverse; NumPy leaves, the same on every process.
+    place_images: `[N, H, W, C]` uint8, the resident dataset -> on the devices.
+    run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
+      as `data.batches` makes it: each leaf `[S, R, B, ...]`; metrics `[S, R]`.
+      The state is donated. A batch that brings its own images ("image" in
+      place of "index") needs no others: `images` is then None.
+    local: bool `[R, B]`, the examples that this process's devices work on:
+      what the others' "image" holds does not matter here.
+    compiled_text: the arguments of `run` -> the optimised program as text,
+      for looking at its collectives.
+  """
+
+  place_state: Callable[[Any], Any]
+  fetch_state: Callable[[Any], Any]
+  place_images: Callable[[np.ndarray], jax.Array]
+  run: Callable[..., tuple[Any, dict]]
+  local: np.ndarray
+  compiled_text: Callable[..., str | None]
+
+
+def build(train_step: step_lib.TrainStep, num_seeds: int) -> Callable:
+  """`(state, images, seeds, batch) -> (state, metrics)` for S steps, R seeds.
+
+  With one seed the state has no leading axis: `vmap` over an axis of one would
+  still turn plain convolutions into grouped ones.
+  """
+
+  def one(state, seed, batch, images):
+    batch = dict(batch, seed=seed)
+    if "index" in batch:
+      batch["image"] = images[batch.pop("index")]
+    return train_step(state, batch)
+
+  def step(state, seeds, batch, images):
+    if num_seeds > 1:
+      return jax.vmap(one, in_axes=(0, 0, 0, None))(state, seeds, batch, images)
+    state, metrics = one(
+      state, seeds[0], jax.tree.map(lambda x: x[0], batch), images
+    )
+    return state, jax.tree.map(lambda x: x[None], metrics)
+
+  def program(state, images, seeds, batch):
+    num_steps = len(batch["mask"])
+    if num_steps == 1:  # a loop of one still costs 10x on CPU backends
+      first = jax.tree.map(lambda x: x[0], batch)
+      state, metrics = step(state, seeds, first, images)
+      return state, jax.tree.map(lambda x: x[None], metrics)
+    return lax.scan(lambda s, b: step(s, seeds, b, images), state, batch)
+
+  return program
+
+
+def check_divides(batch_size: int, num_devices: int) -> None:
+  """Raises UserError unless the devices divide the batch."""
+  if batch_size % num_devices:
+    near = max(batch_size // num_devices, 1) * num_devices
+    raise errors.UserError(
+      f"batch_size = {batch_size} is not a multiple of the {num_devices}"
+      f" devices that share it: use for example batch_size={near}"
+    )
+
+
+def copy(tree: Any) -> Any:
+  """The same arrays in buffers of their own, made by XLA."""
+  return jax.tree.map(jnp.copy, tree)
+
+
+def in_turn(one: Executor, num_seeds: int) -> Executor:
+  """The executor of several seeds that calls that of one for each."""
+
+  def place(state):
+    return [one.place_state(s) for s in unstack_seeds(state, num_seeds)]
+
+  def fetch(states):
+    fetched = [one.fetch_state(state) for state in states]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *fetched)
+
+  def arguments(r, states, images, seeds, batch):
+    batch = jax.tree.map(lambda x: x[:, r : r + 1], batch)
+    return states[r], images, seeds[r : r + 1], batch
+
+  def run(*args):
+    pairs = [one.run(*arguments(r, *args)) for r in range(num_seeds)]
+    states, metrics = zip(*pairs)
+    return states, jax.tree.map(lambda *x: jnp.concatenate(x, 1), *metrics)
+
+  return Executor(
+    place,
+    fetch,
+    one.place_images,
+    run,
+    np.repeat(one.local, num_seeds, axis=0),
+    lambda *args: one.compiled_text(*arguments(0, *args)),
+  )
+
+
+def stack_seeds(states: list[Any]) -> Any:
+  """States of single runs -> one state with a leading seed axis (R > 1)."""
+  if len(states) == 1:
+    return states[0]
+  return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+def unstack_seeds(state: Any, num_seeds: int) -> list[Any]:
+  """The inverse of `stack_seeds`."""
+  if num_seeds == 1:
+    return [state]
+  return [jax.tree.map(lambda x, r=r: x[r], state) for r in range(num_seeds)]
