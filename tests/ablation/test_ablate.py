@@ -15,10 +15,10 @@ from rotjax.ablation import arms, manifest, sweep
 from rotjax.run import locking
 
 EXPERIMENT = '''"""Which arm?"""
-from rotjax import config
+from rotjax.config import base
 
 def get_config(variant=""):
-  return config.make(
+  return base.make(
     variant,
     {
       "num_steps": STEPS,

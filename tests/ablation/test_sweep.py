@@ -9,11 +9,11 @@ from rotjax.ablation import manifest, sweep
 from rotjax.ablation import tuning as tuning_lib
 
 HEADER = '''"""What is asked?"""
-from rotjax import config
+from rotjax.config import base
 from rotjax.ablation import sweep as s, tuning
 
 def get_config(variant=""):
-  return config.make(variant, {"num_seeds": 2})
+  return base.make(variant, {"num_seeds": 2})
 '''
 
 
@@ -164,9 +164,9 @@ def test_a_variant_does_not_repeat_what_the_full_run_gives(tmp_path):
   file = tmp_path / "asks.py"
   file.write_text(
     '"""Which of two?\n\nExpected: a wins by 3 degrees.\n"""\n'
-    "from rotjax import config\n"
+    "from rotjax.config import base\n"
     "def get_config(variant=''):\n"
-    "  return config.make(variant, {})\n"
+    "  return base.make(variant, {})\n"
     "def sweep():\n"
     "  yield 'a', {}\n"
   )

@@ -172,7 +172,7 @@ def _config_file(folder, text, name="mine.py"):
   return file
 
 
-_MAKE = "from rotjax import config\n"
+_MAKE = "from rotjax.config import base\n"
 
 
 @pytest.mark.parametrize(
@@ -184,17 +184,17 @@ _MAKE = "from rotjax import config\n"
     ("raise SystemExit(0)\n", "SystemExit"),
     ("get_config = 3\n", "no function get_config"),
     (
-      _MAKE + "def get_config(v):\n  c = config.base()\n  c.batchsize = 3\n"
+      _MAKE + "def get_config(v):\n  c = base.base()\n  c.batchsize = 3\n"
       "  return c\n",
       "did you mean 'batch_size'",
     ),
     (
-      _MAKE + "def get_config(v):\n  c = config.base()\n  c.seed = 'x'\n"
+      _MAKE + "def get_config(v):\n  c = base.base()\n  c.seed = 'x'\n"
       "  return c\n",
       "line 4: TypeError",
     ),
     (
-      _MAKE + "def get_config(v):\n  c = config.base()\n"
+      _MAKE + "def get_config(v):\n  c = base.base()\n"
       "  c.head.loss = 5\n  return c\n",
       "head.loss",
     ),
@@ -208,7 +208,7 @@ def test_a_config_file_that_gives_no_config_is_one_line(tmp_path, text, words):
 
 
 def test_get_config_without_an_argument(tmp_path):
-  text = _MAKE + "def get_config():\n  return config.make('', {'seed': 4})\n"
+  text = _MAKE + "def get_config():\n  return base.make('', {'seed': 4})\n"
   file = _config_file(tmp_path, text)
   assert load.load(str(file)).seed == 4
   with pytest.raises(errors.UserError, match="takes no argument"):
@@ -216,7 +216,7 @@ def test_get_config_without_an_argument(tmp_path):
 
 
 def test_a_path_with_colons_and_a_variant(tmp_path):
-  text = _MAKE + "def get_config(v):\n  return config.make(v, {'seed': 4})\n"
+  text = _MAKE + "def get_config(v):\n  return base.make(v, {'seed': 4})\n"
   for folder in ("a:b", "C:/x"):
     file = _config_file(tmp_path / folder, text)
     assert load.load(str(file)).num_steps == 1000

@@ -149,9 +149,9 @@ def test_a_narrow_run_is_neither_evaluated_nor_told_so(runs, tmp_path):
 
 def test_training_is_refused_before_anything_is_written(tmp_path):
   (tmp_path / "narrow.py").write_text(
-    "from rotjax import config\n"
+    "from rotjax.config import base\n"
     "def get_config(variant=''):\n"
-    "  return config.make(variant, {'angles.range_deg': (-10.0, 10.0)})\n"
+    "  return base.make(variant, {'angles.range_deg': (-10.0, 10.0)})\n"
   )
   run = tmp_path / "run"
   argv = ["--config", str(tmp_path / "narrow.py"), "--workdir", str(run)]
