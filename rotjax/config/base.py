@@ -21,16 +21,17 @@ def base() -> ml_collections.ConfigDict:
   config.seed = 0
   # Runs seed, seed + 1, ..., each in its own folder seed-N/.
   config.num_seeds = 1
-  # Seeds step by step together (executors.py): "on", "off", or "auto" (on
+  # Seeds step by step together, in one program: "on", "off", or "auto" (on
   # accelerators).
   config.seeds_together = "auto"
   # "jit" (a mesh of devices) or "pmap"; the same numbers to rounding.
   config.executor = "jit"
   # Several processes, one job: "auto" where a cluster's launcher started them,
-  # "on" insists on it, "off" refuses it (processes.py).
+  # "on" insists on it, "off" refuses it.
   config.distributed = "auto"
   # Images a step, over all devices.
   config.batch_size = 128
+  # Updates of the parameters; the schedule of the learning rate ends with them.
   config.num_steps = 1000
   # Steps scanned in one call; more than 1 pays on accelerators only.
   config.steps_per_call = 1
@@ -47,7 +48,7 @@ def base() -> ml_collections.ConfigDict:
   config.model = named.defaults("model", "strided")
   config.head = named.defaults("head", "vonmises")
   config.optim = named.defaults("optim", "adam")
-  # What the network sees (view.py) and which angles are drawn (angles.py).
+  # What the network sees, and which angles are drawn.
   config.view = entries.fields("view", named.class_of("view"))
   config.angles = entries.fields("angles", named.class_of("angles"))
   config.eval = ml_collections.ConfigDict(

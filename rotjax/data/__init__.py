@@ -43,7 +43,7 @@ def find(name: str) -> Callable:
     name: a key of DATASETS, or a dataset that TFDS has prepared.
 
   Returns:
-    A class, or `prepared.Tfds` with its first field given. The signature of
+    A class, or `tfds.Tfds` with its first field given. The signature of
     either (inspect.signature) holds the options and their defaults.
   """
   if name in DATASETS:

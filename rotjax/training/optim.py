@@ -112,7 +112,14 @@ def _kernels_only(params):
 
 @dataclasses.dataclass(frozen=True)
 class Adam(Optimizer):
-  """Adam (Kingma & Ba 2015); AdamW where `weight_decay` > 0, kernels only."""
+  """Adam (Kingma & Ba 2015); AdamW where `weight_decay` > 0, kernels only.
+
+  Attributes:
+    b1: decay of the average of the gradients.
+    b2: decay of the average of their squares.
+    eps: added to the root of that average, which it divides by.
+    weight_decay: decoupled, times the learning rate; of kernels only; 0: off.
+  """
 
   b1: float = 0.9
   b2: float = 0.999
@@ -139,7 +146,12 @@ class Adam(Optimizer):
 
 @dataclasses.dataclass(frozen=True)
 class Sgd(Optimizer):
-  """Stochastic gradient descent with (Nesterov) momentum."""
+  """Stochastic gradient descent with (Nesterov) momentum.
+
+  Attributes:
+    momentum: decay of the sum of the gradients; 0: plain descent.
+    nesterov: whether the gradient counts once more, ahead of the momentum.
+  """
 
   learning_rate: float = 0.1
   momentum: float = 0.9
@@ -159,7 +171,12 @@ class Sgd(Optimizer):
 
 @dataclasses.dataclass(frozen=True)
 class Adadelta(Optimizer):
-  """Adadelta (Zeiler 2012) with the constants of Keras' MNIST example."""
+  """Adadelta (Zeiler 2012) with the constants of Keras' MNIST example.
+
+  Attributes:
+    rho: decay of the averages of squared gradients and squared updates.
+    eps: added to both averages.
+  """
 
   learning_rate: float = 1.0
   schedule: str = "constant"

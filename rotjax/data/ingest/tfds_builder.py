@@ -32,7 +32,7 @@ with tfds.core.registered.skip_registration():
       turned: bool,
       **kwargs,
     ):
-      """Args: see `folder_prepare`; `turned` stores the angles too."""
+      """Args: see `prepare_folder`; `turned` stores the angles too."""
       self.name = dataset
       self._splits, self._shape = splits, shape
       self._examples, self._turned = examples, turned

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 
 # Train images, train labels, test images, test labels: the order in which
-# builders.py unpacks them.
+# tfds_builders.py unpacks them.
 FILES = (
   "train-images-idx3-ubyte.gz",
   "train-labels-idx1-ubyte.gz",
