@@ -3,7 +3,8 @@ r"""Audits of every view that the shipped configs train on.
 python experiments/audits.py --out experiments/results/audits
 
 One audit for each different (data, view, backbone) that is not known to leak;
-about two minutes each on two cores. Exit status 3 where one finds a leak.
+about two minutes each on two cores. Exit status 3 where one finds a leak, else
+4 where one is undecided.
 """
 
 from collections.abc import Iterator, Sequence
@@ -67,14 +68,14 @@ def main(argv: Sequence[str]) -> int:
 
   out = pathlib.Path(args.out)
   out.mkdir(parents=True, exist_ok=True)
-  rows, passed = [], True
+  rows, outcomes = [], set()
   for name, config in views():
     file = out / f"{config.name.replace(',', '-')}.json"
     if not file.exists():
       run_folder.write_json(file, verdict.run(config, 1000, 4000))
     report = json.loads(file.read_text())
     rows.append(_row(name, report))
-    passed &= report["passed"]
+    outcomes.add(verdict.outcome(report))
     print(f"{name}: {report['verdict']}", flush=True)
   head = [
     "| config | hidden pre-turn, nats (95 %) | control found | worst of the"
@@ -82,7 +83,8 @@ def main(argv: Sequence[str]) -> int:
     "|---|---|---|---|---|---|",
   ]
   (out / "table.md").write_text("\n".join(head + rows) + "\n")
-  return 0 if passed else 3
+  worst = next((o for o in ("leaks", "undecided") if o in outcomes), "passes")
+  return verdict.EXIT_STATUS[worst]
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from rotjax.config import hints
 
 
 def main(argv: Sequence[str]) -> int:
-  """Runs the command; returns its exit status, 3 where a leak was found."""
+  """Runs the command; returns 0, 3 for a leak, 4 for undecided."""
   argv, overrides = cli.split_overrides(argv)
   p = cli.parser(
     "rotjax.audit",
     "Measure how much a config's view tells about the angle when the content"
     " tells nothing: every image is first turned by a hidden angle. Exits with"
-    " 0 where no leak above 0.02 nats is found, with 3 where there is one or"
+    " 0 where no leak above 0.02 nats is found, 3 where there is one, and 4"
     " where, as the planted one shows, none of that size could be found.",
     "  python -m rotjax.audit --config configs/vonmises.py\n"
     "  python -m rotjax.audit --config configs/vonmises.py"
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
   run_folder.write_json(folder / "audit.json", report)
   verdict.plot(report, folder / "audit.png")
   print(f"{verdict.text(report)}\n\n  {report['seconds']:.0f} s, {folder}")
-  return 0 if report["passed"] else 3
+  return verdict.EXIT_STATUS[verdict.outcome(report)]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ def _file(workdir: pathlib.Path, arm: sweep_lib.Arm) -> pathlib.Path:
 
 def run(plan: sweep_lib.Sweep, workdir: pathlib.Path) -> None:
   """Runs the audits that are not there yet."""
-
   (workdir / "audits").mkdir(exist_ok=True)
   for arm in plan.arms:
     file = _file(workdir, arm)
@@ -31,12 +30,9 @@ def run(plan: sweep_lib.Sweep, workdir: pathlib.Path) -> None:
 
 def verdicts(workdir: pathlib.Path, plan: sweep_lib.Sweep) -> dict[str, str]:
   """Arm -> "passes", "leaks" or "undecided", of those audited."""
-  found = {}
-  for arm in plan.arms:
-    file = _file(workdir, arm)
-    if file.exists():
-      report = manifest.read_json(file)
-      word = report["verdict"].partition(":")[0]
-      words = {"leak": "leaks", "undecided": "undecided"}
-      found[arm.name] = "passes" if report["passed"] else words[word]
-  return found
+  files = {arm.name: _file(workdir, arm) for arm in plan.arms}
+  return {
+    name: verdict.outcome(manifest.read_json(file))
+    for name, file in files.items()
+    if file.exists()
+  }

@@ -1,6 +1,6 @@
 """Content-blind summaries of a view, and what each tells about the angle.
 
-On images whose content is independent of the angle (`leakage.preturned`) every
+On images whose content is independent of the angle (`sources.preturned`) every
 nat in a summary is an artefact, and the summary says which. NumPy; the
 estimator is a multinomial logistic regression over directions.
 """

@@ -1,4 +1,4 @@
-"""A known leak, added to a view: the positive control."""
+"""A leak of known size, planted to see whether the probe finds it."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from rotjax.image import view as view_lib
 
 @dataclasses.dataclass(frozen=True)
 class Planted:
-  """A view with a known leak added: the positive control.
+  """A view with a known leak added: the positive control of an audit.
 
   A dot at the rim, in a direction that is the angle plus cardioid noise of
   density (1 + 2 rho cos d) / 2 pi. It tells exactly `nats` about the angle.
@@ -34,7 +34,7 @@ class Planted:
   def sample(
     self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
   ) -> tuple[jax.Array, jax.Array]:
-    """As `View.sample`."""
+    """A drawn view with its dot, and the angle; see `View.sample`."""
     dot_key, flip_key, view_key = jax.random.split(key, 3)
     picture, angle_deg = self.view.sample(view_key, image, angles)
     # d is uniform, and turned by pi with probability (1 - 2 rho cos d)/2:

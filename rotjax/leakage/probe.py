@@ -29,7 +29,6 @@ from rotjax.training import step as step_lib
 # Any angle, whatever the config trains on: a leak is the view's.
 UNIFORM = angles_lib.Angles()
 
-
 # Views of each held-out source that are scored.
 _DRAWS = 8
 
@@ -117,18 +116,18 @@ class Probe:
     outputs, _ = self._model.apply(state.params, state.model_state, pictures)
     theta = UNIFORM.to_theta(angle_deg)
     gain = self._head.log_density(outputs, theta) + math.log(2 * math.pi)
-    ring = probabilistic.grid()
+    grid = probabilistic.grid()
     density = jax.nn.softmax(
-      probabilistic.tabulate(self._head, outputs, ring), axis=-1
+      probabilistic.tabulate(self._head, outputs, grid), axis=-1
     )
     errors = {}
     for k in (1, 2, 4):
       moment = [
-        (density * f(k * ring)[None, :]).sum(-1) for f in (jnp.cos, jnp.sin)
+        (density * f(k * grid)[None, :]).sum(-1) for f in (jnp.cos, jnp.sin)
       ]
-      answer = jnp.arctan2(moment[1], moment[0])
-      turn = angles_lib.difference(answer, k * theta)
-      errors[k] = jnp.rad2deg(jnp.abs(turn))
+      predicted = jnp.arctan2(moment[1], moment[0])
+      error = angles_lib.difference(predicted, k * theta)
+      errors[k] = jnp.rad2deg(jnp.abs(error))
     return gain, errors
 
   def __call__(

@@ -1,4 +1,4 @@
-"""Is there a leak? The probes of one view, and what they say together."""
+"""The audit of a view: its probes, and what they say together."""
 
 import dataclasses
 import logging
@@ -19,6 +19,7 @@ from rotjax.leakage import sources as sources_lib
 # The verdict's threshold, and the worth of the planted control: nats.
 LIMIT = 0.02
 CONFIDENCE = 0.95
+EXIT_STATUS = {"passes": 0, "leaks": 3, "undecided": 4}
 _ISOTROPIC = ("white", "pink", "radial", "constant")
 
 _log = logging.getLogger("rotjax")
@@ -39,7 +40,6 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
   Raises:
     UserError: one validation image alone, across which there is no interval.
   """
-
   started = time.monotonic()
   dataset = named.build("data", config.data)
   train, held_out = (dataset.load(s) for s in ("train", "validation"))
@@ -70,18 +70,18 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
     sources(held_out, num_sources // 4, 1),
   )
 
-  def probe(shown, steps):
-    return probe_lib.Probe(shown, backbone, image_shape, steps)
+  def probe(sampled, steps):
+    return probe_lib.Probe(sampled, backbone, image_shape, steps)
 
   results = {}
 
-  def found(name, information):
+  def record(name, information):
     results[name] = information
     _log.info("audit: %s: %+.4f nats", name, information.nats)
 
-  found("pre-turned", probe(view, num_steps)(*turned, 0, CONFIDENCE))
+  record("pre-turned", probe(view, num_steps)(*turned, 0, CONFIDENCE))
   planted = plant.Planted(view)
-  found("control", probe(planted, num_steps)(*turned, 0, CONFIDENCE))
+  record("control", probe(planted, num_steps)(*turned, 0, CONFIDENCE))
   # So large that the canvas never sees their border: what they show is the
   # interpolation, and a zoom if there is one.
   side = 2 * (view.size // 2 + 2) + max(train.shape[:2])
@@ -97,7 +97,7 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
       0,
       confidence,
     )
-    found(kind, information)
+    record(kind, information)
   views = [
     probe_lib.draw_views(
       view, s.images, jax.random.split(jax.random.key(2 + i), len(s.images))
@@ -115,7 +115,6 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
 
 
 def _report(config, view, train, results, planted_nats, started):
-
   main, control = results["pre-turned"], results["control"]
   # A training as short as this finds a part of what is there. The control
   # tells which part, and the limit shrinks with it.
@@ -153,6 +152,13 @@ def _report(config, view, train, results, planted_nats, started):
   }
 
 
+def outcome(report: dict[str, Any]) -> str:
+  """A key of `EXIT_STATUS`: what an audit's report says, in a word."""
+  if report["passed"]:
+    return "passes"
+  return "leaks" if report["verdict"].startswith("leak:") else "undecided"
+
+
 def text(report: dict[str, Any]) -> str:
   """The report as a person reads it."""
   lines = [
@@ -177,7 +183,6 @@ def text(report: dict[str, Any]) -> str:
 
 def plot(report: dict[str, Any], path: pathlib.Path) -> None:
   """Nats of every probe with intervals, beside the limit, as a PNG."""
-
   figure = drawing.matplotlib.figure.Figure((7, 4.2), layout="constrained")
   axes = figure.subplots()
   names = list(report["probes"])[::-1]

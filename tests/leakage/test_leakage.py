@@ -199,6 +199,7 @@ def test_the_command_exits_with_3_and_leaves_its_report(
     *cues.CUES,
   }
   assert "leak: " in shown and "view.center=canvas" in shown
+  assert verdict.outcome(report) == "leaks"
   assert (tmp_path / "audit.png").stat().st_size > 5000
   # Minutes pass on real pictures: each probe is told as it is done.
   told = [r.getMessage().split(":")[1] for r in caplog.records]
@@ -207,6 +208,39 @@ def test_the_command_exits_with_3_and_leaves_its_report(
     " control",
     *map(" {}".format, verdict._ISOTROPIC),
   ]
+
+
+@pytest.mark.parametrize(
+  "nats, planted, expected",
+  [
+    ((-0.001, 0.004), (0.015, 0.019), ("passes", 0)),
+    ((0.05, 0.07), (0.06, 0.08), ("leaks", 3)),
+    # The control is not found, or not told apart from the view.
+    ((-0.001, 0.004), (-0.001, 0.003), ("undecided", 4)),
+    ((-0.001, 0.012), (0.008, 0.014), ("undecided", 4)),
+  ],
+)
+def test_each_outcome_has_a_status(
+  tmp_path, monkeypatch, capsys, nats, planted, expected
+):
+  def information(low, high):
+    return probe_lib.Information((low + high) / 2, low, high, {}, 50)
+
+  config = _config()
+  view = named.build_view(config)
+  none = {name: information(-0.01, 0.01) for name in cues.CUES}
+  results = {
+    "pre-turned": information(*nats),
+    "control": information(*planted),
+    **none,
+  }
+  train = named.build("data", config.data).load("train")
+  report = verdict._report(config, view, train, results, 0.02, 0.0)
+  report = json.loads(json.dumps(report))  # as audit.json brings it back
+  monkeypatch.setattr(verdict, "run", lambda *args: report)
+  outcome, status = expected
+  assert verdict.outcome(report) == outcome
+  assert audit.main(["--config=smoke", f"--workdir={tmp_path}"]) == status
 
 
 def test_too_few_steps_are_refused():
