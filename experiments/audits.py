@@ -28,7 +28,7 @@ def views() -> Iterator[tuple[str, object]]:
     for variant in _VARIANTS:
       config = load.load(f"{file}:{variant}")
       dataset = named.build("data", config.data)
-      if named.build_view(config).leaks(dataset.center):
+      if named.build("view", config.view).leaks(dataset.center):
         continue
       sections = {key: config[key] for key in ("data", "view", "model")}
       digest = resolve.digest(resolve.flatten(sections))

@@ -238,7 +238,7 @@ def compare(
     test = named.build("data", data).load("test")
     shown[f"square of {data.side} px"] = (test.images[..., 0], angles)
   all_files = [f.name for f in folder_files.walk(root).files]
-  grid = named.build_angles(config).evaluation_deg(
+  grid = named.build("angles", config.angles).evaluation_deg(
     np.arange(len(all_files)), angles.shape[1]
   )
   shown["page, all pages"] = ([grey(name) for name in all_files], grid)

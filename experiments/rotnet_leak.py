@@ -96,11 +96,11 @@ def centroid_only(settings) -> dict[str, float]:
   from rotjax.leakage import cues
 
   dataset = named.build("data", settings.data)
-  angles = named.build_angles(settings)
+  angles = named.build("angles", settings.angles)
   turn = []
   for name in ("train", "test"):
     split = dataset.load(name)
-    view = named.build_view(settings).resolve(
+    view = named.build("view", settings.view).resolve(
       split.center, split.images.shape[1:3]
     )
     count = settings.eval.num_angles

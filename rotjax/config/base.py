@@ -9,7 +9,7 @@ from typing import Any
 import ml_collections
 
 from rotjax import errors
-from rotjax.config import entries, named, resolve
+from rotjax.config import named, resolve
 
 
 def base() -> ml_collections.ConfigDict:
@@ -49,8 +49,8 @@ def base() -> ml_collections.ConfigDict:
   config.head = named.defaults("head", "vonmises")
   config.optim = named.defaults("optim", "adam")
   # What the network sees, and which angles are drawn.
-  config.view = entries.fields("view", named.class_of("view"))
-  config.angles = entries.fields("angles", named.class_of("angles"))
+  config.view = named.defaults("view")
+  config.angles = named.defaults("angles")
   config.eval = ml_collections.ConfigDict(
     {
       # Validation every so many steps, and at the end; 0: at the end only.

@@ -4,6 +4,6 @@
 def meant(name: str) -> list[str]:
   """The config fields that a name may stand for, best first."""
   # Seconds, on the way to an error alone.
-  from rotjax.config import base, entries, resolve
+  from rotjax.config import base, resolve
 
-  return entries.meant(name, resolve.flatten(base.base()))
+  return resolve.meant(name, resolve.flatten(base.base()))

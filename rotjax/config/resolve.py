@@ -15,7 +15,7 @@ from typing import Any
 import ml_collections
 
 from rotjax import errors
-from rotjax.config import entries, named, values
+from rotjax.config import named, values
 
 # Fields and sections that may differ when a run is resumed and that name no
 # folder: memory, dispatch, what is written when. They change no number.
@@ -25,9 +25,40 @@ INCIDENTAL = (
   *("data.max_resident_mb", "eval.batch_views"),
 )
 
-
 # Fields that are places; they must not depend on the working directory.
 _PLACES = ("data.dir", "init_from")
+
+# What people type, and the last part of the field that they mean; words of a
+# name ("bins", "rate") and initials ("lr", "wd") need no line here.
+_ALIASES = {
+  "arch": "model.name",
+  "architecture": "model.name",
+  "backbone": "model.name",
+  "network": "model.name",
+  "optimizer": "optim.name",
+  "dataset": "data.name",
+  "image_size": "view.size",
+  "img_size": "view.size",
+  "resolution": "view.size",
+  "input_size": "view.size",
+  "epoch": "num_steps",
+  "epochs": "num_steps",
+  "num_epochs": "num_steps",
+  "iterations": "num_steps",
+  "max_steps": "num_steps",
+  "steps": "num_steps",
+  "train_steps": "num_steps",
+  "batchsize": "batch_size",
+  "beta1": "optim.b1",
+  "beta2": "optim.b2",
+  "grad_clip": "optim.clip_norm",
+  "ema": "optim.ema_decay",
+  "precision": "dtype",
+  "pretrained": "init_from",
+  "num_workers": "stream.threads",
+  "workers": "stream.threads",
+  "random_seed": "seed",
+}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -70,20 +101,16 @@ def apply(
     owner = config
     for part in path:
       owner = owner[part]
-    item = _items_of(path[0], config, last) if path else None
+    item = _items_of(path[0], config[path[0]], last) if path else None
     owner[last] = values.parse(key, value, flat[key], item)
   return config
 
 
-def _items_of(section: str, config: Any, field: str) -> type | None:
+def _items_of(section: str, sub: Any, field: str) -> type | None:
   """What a tuple's items are, where its class says so."""
-  if section in named.NAMED:
-    factory = named.entry(section, config[section].name)
-  elif section in ("view", "angles"):
-    factory = named.class_of(section)
-  else:
+  if section not in (*named.NAMED, *named.SINGLE):
     return None
-  return entries.items_of(factory, field)
+  return named.items_of(named.entry(section, sub.get("name", "")), field)
 
 
 def _unknown_field(key: str, flat: Mapping[str, Any]) -> errors.UserError:
@@ -99,7 +126,7 @@ def _unknown_field(key: str, flat: Mapping[str, Any]) -> errors.UserError:
     having = [
       name
       for name, factory in sorted(named.table(section).items())
-      if field in entries.fields(name, factory)
+      if field in named.fields(name, factory)
     ]
     if having:
       return errors.UserError(
@@ -107,7 +134,29 @@ def _unknown_field(key: str, flat: Mapping[str, Any]) -> errors.UserError:
         f" {flat[f'{section}.name']!r} has no {field}; these have it:"
         f" {', '.join(having)} (--config.{section}.name={having[0]})"
       )
-  return errors.unknown("config field", key, flat, entries.meant(key, flat))
+  return errors.unknown("config field", key, flat, meant(key, flat))
+
+
+def meant(key: str, valid: Mapping[str, Any]) -> list[str]:
+  """The fields that a mistyped one likely stands for, best first."""
+  last = key.rpartition(".")[2].lower()
+  alias = _ALIASES.get(last)
+  ranked = []
+  for field in valid:
+    name = field.rpartition(".")[2]
+    words = name.split("_")
+    if alias in (field, name):
+      ranked.append((0, field))
+    elif name == last:
+      ranked.append((1, field))
+    elif len(words) > 1 and last == "".join(w[0] for w in words):
+      ranked.append((2, field))
+    elif len(last) > 3 and last in words:
+      ranked.append((3, field))
+  # Of its own section first.
+  section = key.partition(".")[0]
+  ranked.sort(key=lambda x: (x[0], not x[1].startswith(f"{section}."), x[1]))
+  return [field for _, field in ranked[:3]]
 
 
 def to_json(config: ml_collections.ConfigDict) -> str:

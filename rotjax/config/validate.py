@@ -58,8 +58,8 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   executors.check_options(config)
   for section in named.NAMED:
     named.build(section, config[section])
-  view = named.build_view(config)
-  angles = named.build_angles(config)
+  view = named.build("view", config.view)
+  angles = named.build("angles", config.angles)
   if trained:
     angles.check_tta(config.eval.tta)
   if config.batch_size * view.size**2 > _PIXELS:

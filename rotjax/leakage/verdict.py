@@ -49,7 +49,7 @@ def run(config: Any, num_steps: int, num_sources: int) -> dict[str, Any]:
       " whose intervals are taken across them: use more pictures or, for a"
       " folder's, a larger data.validation_share"
     )
-  view = named.build_view(config)
+  view = named.build("view", config.view)
   view = view.resolve(train.center, train.shape[:2])
   image_shape = (view.size, view.size, train.shape[-1])
   backbone = named.build("model", config.model)
@@ -145,7 +145,7 @@ def _report(config, view, train, results, planted_nats, started):
     "limit_nats": LIMIT,
     "planted_nats": planted_nats,
     "found_share_of_planted": round(share, 3),
-    "known_leaks": named.build_view(config).leaks(train.center),
+    "known_leaks": named.build("view", config.view).leaks(train.center),
     "view": dataclasses.asdict(view),
     "seconds": round(time.monotonic() - started, 1),
     "probes": {k: dataclasses.asdict(v) for k, v in results.items()},

@@ -211,8 +211,8 @@ def describe_run(
   config = finished.config_of(workdir)
   source = finished.source_of(workdir)
   try:
-    view = named_lib.build_view(config)
-    angles = named_lib.build_angles(config)
+    view = named_lib.build("view", config.view)
+    angles = named_lib.build("angles", config.angles)
     head = named_lib.build("head", config.head)
     network = finished.network_of(
       config, workdir, head, (view.size, view.size, source[2])

@@ -53,7 +53,7 @@ def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
     UserError: it is missing or broken.
   """
   file = folder / "predictions.npz"
-  angles = named_lib.build_angles(config)
+  angles = named_lib.build("angles", config.angles)
   named = ("true_deg", "predicted_deg", "example", "label")
   try:
     # Opened here: NumPy leaves a broken archive open.

@@ -147,7 +147,7 @@ def read_config(file: pathlib.Path) -> Any:
   """
   try:
     config = resolve.from_json(file.read_text("utf-8"))
-    named.build_angles(config)
+    named.build("angles", config.angles)
     fields = config.name, config.seed, config.num_seeds
   except errors.UserError:
     raise

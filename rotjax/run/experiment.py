@@ -61,7 +61,7 @@ class Experiment:
     Raises:
       UserError: values that do not fit.
     """
-    view = named.build_view(config).resolve(center, shape[:2])
+    view = named.build("view", config.view).resolve(center, shape[:2])
     head = named.build("head", config.head)
     model = models.build(
       named.build("model", config.model),
@@ -69,7 +69,7 @@ class Experiment:
       (view.size, view.size, shape[-1]),
       jnp.dtype(config.dtype),
     )
-    angles = named.build_angles(config)
+    angles = named.build("angles", config.angles)
     optimizer = named.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
 
@@ -90,7 +90,7 @@ class Experiment:
 
   def view_leaks(self) -> list[str]:
     """What this view is known to give away, in words."""
-    view = named.build_view(self.config)
+    view = named.build("view", self.config.view)
     return view.leaks(self.dataset.center)
 
   def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:

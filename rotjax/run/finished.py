@@ -139,7 +139,7 @@ def start_from(
   def read():
     nonlocal found
     config = config_of(workdir)
-    size = named.build_view(config).size
+    size = named.build("view", config.view).size
     head = named.build("head", config.head)
     _, best = _best(config, workdir, head, (size, size, source_of(workdir)[2]))
     params, kept = _fitting(fresh.params, best.eval_params)

@@ -197,7 +197,7 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
 def _evaluated_into(config, there, workdir):
   """The folder, below the run's, of an evaluation's results; "" for its own."""
   claim_lib.check_same(config, workdir, ignored=_EVALUATED)
-  named.build_angles(there).check_tta(config.eval.tta)
+  named.build("angles", there.angles).check_tta(config.eval.tta)
   here, before = (
     {k: v for k, v in resolve.identity(c).items() if k.startswith(_EVALUATED)}
     for c in (config, there)

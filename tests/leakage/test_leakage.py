@@ -227,7 +227,7 @@ def test_each_outcome_has_a_status(
     return probe_lib.Information((low + high) / 2, low, high, {}, 50)
 
   config = _config()
-  view = named.build_view(config)
+  view = named.build("view", config.view)
   none = {name: information(-0.01, 0.01) for name in cues.CUES}
   results = {
     "pre-turned": information(*nats),

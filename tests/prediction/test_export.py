@@ -381,7 +381,7 @@ def test_the_squares_words_give_its_very_pixels(
 
 def test_the_page_has_the_words_of_its_own_config():
   config = load.load("configs/folder.py")
-  view = named.build_view(config)
+  view = named.build("view", config.view)
   side = round(config.data.side * view.zoom)
   spec = predictor.Spec(
     view.size,
