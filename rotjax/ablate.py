@@ -1,17 +1,11 @@
 """`python -m rotjax.ablate`: every arm of a sweep, with its seeds."""
 
 from collections.abc import Sequence
-import shlex
-import subprocess
 import sys
 
 from rotjax import cli, errors, files, stopping
+from rotjax.ablation import launchers
 from rotjax.cli import environment
-
-_LAUNCHERS = ("local", "print", "slurm")
-# The usual ones; for others sbatch has variables (SBATCH_ACCOUNT, ...), but for
-# cores.
-_SBATCH = ("partition", "time", "gres", "cpus_per_task")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,17 +26,20 @@ def main(argv: Sequence[str]) -> int:
 
   plan = sweep.load(args.sweep, overrides)
   workdir = cli.workdir(args.workdir, f"runs/{plan.name}")
-  if args.launcher != "local":
-    if not args.dry_run:
-      manifest.write(workdir, plan)
-    _hand_over(plan, workdir, args)
-    return 0
+  own = {k: getattr(args, k) for k in launchers.LAUNCHERS[args.launcher]}
+  job = launchers.Job(
+    plan,
+    workdir,
+    ("--no_compile_cache",) if args.no_compile_cache else (),
+    args.workers,
+    {k: v for k, v in own.items() if v},
+  )
+  launcher = launchers.find(args.launcher)
   if args.dry_run:
-    for arm in plan.arms:
-      print(f"{manifest.status(workdir, arm):<14} {arm.name}")
+    launcher.show(job)
     return 0
   with manifest.hold(workdir, plan):
-    return _run_here(plan, workdir, args)
+    return _launch(launcher, job, args.audit)
 
 
 def _parser():
@@ -62,7 +59,7 @@ def _parser():
     "--arm", metavar="NAME", help="one arm of --workdir, as a launcher does"
   )
   p.add_argument("--workdir", metavar="DIR", help="runs/... if not given")
-  p.add_argument("--launcher", choices=_LAUNCHERS, default="local")
+  p.add_argument("--launcher", choices=launchers.LAUNCHERS, default="local")
   p.add_argument(
     "--workers", type=int, default=1, metavar="N", help="processes of `local`"
   )
@@ -81,53 +78,29 @@ def _parser():
     help="afterwards audit each different view (two minutes each) for leaks;"
     " the verdict is a column of the table",
   )
-  for option in _SBATCH:
-    p.add_argument(f"--{option}", metavar="X", help="of sbatch")
+  for launcher, flags in launchers.LAUNCHERS.items():
+    for flag in flags:
+      p.add_argument(f"--{flag}", metavar="X", help=f"of `{launcher}`")
   cli.add_common_flags(p)
   return p
 
 
-def _run_here(plan, workdir, args) -> int:
-  from rotjax.ablation import arms as arms_lib
-  from rotjax.ablation import audits
-
+def _launch(launcher, job, audit) -> int:
   try:
-    arms_lib.local(plan, workdir, args.workers, _flags(args))
+    if not launcher.launch(job):
+      return 0  # they run elsewhere
   except errors.Stopped as stopped:
     print(
-      f"rotjax: stopped by {stopped}; the same command goes on with {workdir}",
+      f"rotjax: stopped by {stopped}; the same command goes on with"
+      f" {job.workdir}",
       file=sys.stderr,
     )
     return stopping.EXIT_STATUS
-  if args.audit:
-    audits.run(plan, workdir)
-  return _end(plan, workdir)
+  if audit:
+    from rotjax.ablation import audits
 
-
-def _flags(args) -> list[str]:
-  """What the commands of single arms are given, too."""
-  return ["--no_compile_cache"] if args.no_compile_cache else []
-
-
-def _hand_over(plan, workdir, args) -> None:
-  """Prints what runs the arms elsewhere, or submits it."""
-  from rotjax.ablation import arms as arms_lib
-
-  arms = arms_lib.to_do(plan, workdir)
-  if not arms:
-    print("every arm is done")
-  elif args.launcher == "print":
-    for arm in arms:
-      print(shlex.join(arms_lib.command(workdir, arm, _flags(args))))
-  else:
-    given = {k: getattr(args, k) for k in _SBATCH}
-    options = {k.replace("_", "-"): v for k, v in given.items() if v}
-    script = arms_lib.sbatch_script(plan, workdir, options, _flags(args))
-    if args.dry_run:
-      print(script, end="")
-    else:
-      print(f"{_sbatch(script)}; when it is done:")
-      print(f"  python -m rotjax.tables --workdir {shlex.quote(str(workdir))}")
+    audits.run(job.plan, job.workdir)
+  return _end(job.plan, job.workdir)
 
 
 def _run_one(args) -> int:
@@ -168,20 +141,6 @@ def _end(plan, workdir) -> int:
       f" {name} ({error}); the same command tries them again"
     )
   return 0
-
-
-def _sbatch(script: str) -> str:
-  try:
-    done = subprocess.run(
-      ["sbatch"], input=script, capture_output=True, encoding="utf-8"
-    )
-  except FileNotFoundError:
-    raise errors.UserError(
-      "there is no sbatch on this machine: --dry_run prints the script"
-    ) from None
-  if done.returncode:
-    raise errors.UserError(f"sbatch: {done.stderr.strip()}")
-  return done.stdout.strip()
 
 
 if __name__ == "__main__":

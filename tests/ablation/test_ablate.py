@@ -12,6 +12,7 @@ import pytest
 
 from rotjax import ablate, errors, stopping
 from rotjax.ablation import arms, manifest, sweep
+from rotjax.ablation.launchers import local
 from rotjax.run import locking
 
 EXPERIMENT = '''"""Which arm?"""
@@ -182,7 +183,7 @@ def test_a_signal_between_two_seeds_stops_an_arm(tmp_path, monkeypatch):
     with stopping.on_signals() as stop:  # the next seed's
       stop.check()
 
-  monkeypatch.setattr(arms.launch_lib, "train_seeds", train_seeds)
+  monkeypatch.setattr(arms.train_lib, "train_seeds", train_seeds)
   arm = ["--arm", "good", "--workdir", str(tmp_path / "run")]
   before = signal.signal(signal.SIGTERM, lambda *_: None)
   try:
@@ -203,7 +204,7 @@ def test_a_refused_second_process_leaves_no_failure(tmp_path):
     error = arms.run_arm(plan, good, workdir)
     assert error.startswith(f"another process is at work in {folder}")
     # What a worker that was refused is told of by its parent.
-    assert arms._process_error(workdir, good, 2) == error
+    assert local._process_error(workdir, good, 2) == error
     assert sorted(folder.iterdir()) == before
   assert manifest.failure(workdir, good) is None
 
