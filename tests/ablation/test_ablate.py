@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shlex
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from rotjax import ablate, errors, stopping
-from rotjax.ablation import arms, manifest, sweep
+from rotjax.ablation import arms, launchers, manifest, sweep
 from rotjax.ablation.launchers import local
 from rotjax.run import locking
 
@@ -256,3 +257,26 @@ def test_a_worker_that_is_killed_is_recorded(tmp_path, monkeypatch):
   monkeypatch.setattr(arms, "command", lambda *_: [sys.executable, "-c", kill])
   with pytest.raises(errors.UserError, match="2 of 2 arms failed.*status -9"):
     ablate.main([*argv, "--workers", "2"])
+
+
+def test_every_launcher_is_a_file_and_a_line(tmp_path, capsys):
+  folder = pathlib.Path(launchers.__file__).parent
+  files = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+  assert files == set(launchers.LAUNCHERS)
+  argv = write(tmp_path)
+  for name in launchers.LAUNCHERS:
+    assert ablate.main([*argv, "--launcher", name, "--dry_run"]) == 0
+    assert "good" in capsys.readouterr().out
+  assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_handed_over_when_every_arm_is_done(
+  tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(manifest, "status", lambda workdir, arm: "done")
+  monkeypatch.setenv("PATH", str(tmp_path))  # no sbatch
+  argv = write(tmp_path)
+  for name in ("print", "slurm"):
+    for flags in ([], ["--dry_run"]):
+      assert ablate.main([*argv, "--launcher", name, *flags]) == 0
+      assert capsys.readouterr().out == "every arm is done\n"
