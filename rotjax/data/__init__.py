@@ -7,9 +7,9 @@ A dataset is a frozen dataclass whose fields are its config options. It has
 - what it loads may state `angle_deg`, how far each image is turned already;
 - `center`: (y, x) in pixels about which its images are to be turned, or None
   for the canvas centre;
-- `name`, `num_classes`, `overlaps` (datasets whose training examples are among
-  its own: a run on one of those is not to be scored on it), and `protocol`,
-  its split in a sentence.
+- `name`, `overlaps` (datasets whose training examples are among its own: a run
+  on one of those is not to be scored on it), and `protocol`, its split in a
+  sentence.
 
 A new one is a class in a file of this folder and a line in DATASETS.
 """

@@ -56,7 +56,6 @@ class Folder:
   max_resident_mb: int = 1024
 
   name: ClassVar[str] = "folder"
-  num_classes: ClassVar[int] = 1
   center: ClassVar[tuple[float, float] | None] = None
   overlaps: ClassVar[tuple[str, ...]] = ()
   # Whether its images are turned already, by an angle that is stored.
@@ -139,7 +138,7 @@ class Folder:
     """Names what it holds; see `content.of`."""
     prepared = self.prepare()
     try:
-      return (prepared / content.FILE).read_text()
+      return (prepared / content.FILE).read_text("utf-8")
     except OSError:  # prepared before there was such a file
       return content.of_prepared(prepared)
 

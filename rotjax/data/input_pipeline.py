@@ -122,9 +122,7 @@ def _with_known(batch, known_deg) -> dict[str, np.ndarray]:
 
 def _load(split, batch_size, seeds, local, step) -> np.ndarray:
   """uint8 `[R, B, H, W, C]` of one step; only the local rows are filled."""
-  index = np.stack(
-    [batches.indices(len(split), batch_size, seed, step) for seed in seeds]
-  )
+  (index,) = batches.batch(len(split), batch_size, seeds, step, 1)["index"]
   images = np.empty((*index.shape, *split.shape), np.uint8)
   images[local] = split.__getitems__(index[local])["image"]
   return images

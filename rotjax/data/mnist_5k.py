@@ -6,7 +6,7 @@ import pathlib
 from typing import ClassVar
 
 from rotjax import files
-from rotjax.data import content
+from rotjax.data import content, streamed
 from rotjax.data import split as split_lib
 from rotjax.data.store import digits, location, prepare, read, records
 
@@ -47,7 +47,7 @@ class Mnist5k:
     classes = split_lib.class_ids(self.name, self.classes, self.num_classes)
     object.__setattr__(self, "classes", classes)
 
-  def load(self, split: str) -> split_lib.Split:
+  def load(self, split: str) -> split_lib.Split | streamed.Streamed:
     """Returns a split: images uint8 `[N, 28, 28, 1]`.
 
     Prepares the dataset at first use, in about a second.

@@ -50,11 +50,6 @@ class Tfds:
     return self.dataset
 
   @property
-  def num_classes(self) -> int:
-    """The number of classes; raises errors.UserError if not prepared."""
-    return self._prepared().num_classes()
-
-  @property
   def protocol(self) -> str:
     """The split in a sentence; raises errors.UserError if not prepared."""
     folder = self._find()

@@ -35,7 +35,8 @@ def forget():
   read._load.cache_clear()
   read._images.cache_clear()
   read._index.cache_clear()
-  records.forget()
+  records._builder.cache_clear()
+  records._source.cache_clear()
 
 
 def python(*args, **kwargs):

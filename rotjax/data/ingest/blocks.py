@@ -35,10 +35,10 @@ class Block(NamedTuple):
     }
 
   @classmethod
-  def of(
+  def from_arrays(
     cls, arrays: dict[str, np.ndarray] | None, count: int
   ) -> "Block | None":
-    """The block of `arrays`, or None if they are not those of `count` files."""
+    """A block of `count` files; None where the arrays hold none."""
     names = ("data", "ends", "digests", "reasons", "frames")
     if arrays is None or set(arrays) != set(names):
       return None
@@ -81,7 +81,7 @@ class Blocks:
     """A block, from the disk or decoded and kept."""
     files = self.files(number)
     path = self.folder / f"block-{number:06d}.npz"
-    kept = Block.of(cache.load(path), len(files))
+    kept = Block.from_arrays(cache.load(path), len(files))
     found = dict(enumerate(kept.squares)) if kept else {}
     # What could not even be read may have been a matter of the moment.
     missing = [

@@ -9,7 +9,6 @@ import collections
 from collections.abc import Iterator
 import contextlib
 import fcntl
-import hashlib
 import logging
 import os
 import pathlib
@@ -88,8 +87,8 @@ def prepared(
   name = _name(options, root, found)
   place = store / "tfds"
   size = options.side, options.channels
-  decoded = store / "folders" / _digest(str(root), size, found.files)
-  blocks = blocks_lib.Blocks(decoded, root, found.files, size)
+  key = content.digest((_FORMAT, str(root), size, found.files))
+  blocks = blocks_lib.Blocks(store / "folders" / key, root, found.files, size)
   folder = location.newest(place, name)
   if folder is not None:
     return folder
@@ -103,7 +102,7 @@ def prepared(
 
 
 def _prepare(options, root, found, turned, blocks, place, name):
-  """`prepared`, where it is not prepared yet."""
+  """Decodes, splits and writes a folder's files; see `prepared`."""
   digests, broken, several = _decode(options, root, found, blocks)
   splits = _splits(options, root, found.files, digests)
 
@@ -151,7 +150,7 @@ def _prepare(options, root, found, turned, blocks, place, name):
       if part
     ]
     (pathlib.Path(builder.data_dir) / content.FILE).write_text(
-      f"{len(used)} pictures {content.digest(used)}"
+      f"{len(used)} pictures {content.digest(used)}", "utf-8"
     )
 
   folder = prepare.publish(
@@ -177,8 +176,12 @@ def _prepare(options, root, found, turned, blocks, place, name):
 
 
 def _decode(options, root, found, blocks):
-  """The digest of each file, None where it cannot be used; what is left out:
-  files that cannot be used, and of others the frames behind the first."""
+  """Decodes the files, as far as they are not decoded yet.
+
+  Returns:
+    The digest of each file, None where it cannot be used; and names and reasons
+    of files that cannot be used and of those of which a part is left out.
+  """
   total = len(found.files)
   digests, broken, several = [], [], []
   _log.info("preparing %d pictures of %s, once", total, _shown(root))
@@ -292,7 +295,8 @@ def _alone(folder: pathlib.Path, root: pathlib.Path) -> Iterator[None]:
 def _name(options, root, found) -> str:
   """The dataset's name to TFDS: "folder/<its name>-<digest>"."""
   slug = re.sub(r"[^A-Za-z0-9_]+", "_", root.name)[:40].strip("_") or "root"
-  digest = _digest(
+  parts = (
+    _FORMAT,
     str(root),
     (options.side, options.channels),
     found.files,
@@ -301,11 +305,7 @@ def _name(options, root, found) -> str:
     options.validation_share,
     options.max_broken,
   )
-  return f"{options.name}/{slug}-{digest}"
-
-
-def _digest(*parts: Any) -> str:
-  return hashlib.sha256(repr((_FORMAT, *parts)).encode()).hexdigest()[:20]
+  return f"{options.name}/{slug}-{content.digest(parts)}"
 
 
 def _write(path: pathlib.Path, left_out: list[tuple[str, str]]) -> None:

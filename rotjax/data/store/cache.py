@@ -14,6 +14,7 @@ import zipfile
 
 import numpy as np
 
+from rotjax.data import content
 from rotjax.data.store import location
 
 # Beyond this, a copy of a dataset costs the user more disk than it saves time.
@@ -50,8 +51,7 @@ def path_for(name: str, *parts: object) -> pathlib.Path:
     name: a readable start of the file's name.
     *parts: all that the arrays depend on; their repr is hashed.
   """
-  digest = hashlib.sha256(repr((_FORMAT, *parts)).encode())
-  stem = f"{name.replace('/', '-')}-{digest.hexdigest()[:20]}.npz"
+  stem = f"{name.replace('/', '-')}-{content.digest((_FORMAT, *parts))}.npz"
   return location.cache_root() / "arrays" / stem
 
 

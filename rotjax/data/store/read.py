@@ -1,7 +1,6 @@
 """From a prepared TFDS dataset to arrays: decode once, keep, share."""
 
 import functools
-from typing import overload
 
 import numpy as np
 
@@ -12,26 +11,6 @@ from rotjax.data.store import cache, location, records
 
 # One call for many examples: one call each takes ten times as long.
 _BLOCK = 4096
-
-
-@overload
-def load(
-  prepared: records.Prepared,
-  split: str,
-  classes: tuple[int, ...] = (),
-  center: tuple[float, float] | None = None,
-  max_resident_mb: None = None,
-) -> split_lib.Split: ...
-
-
-@overload
-def load(
-  prepared: records.Prepared,
-  split: str,
-  classes: tuple[int, ...],
-  center: tuple[float, float] | None,
-  max_resident_mb: int,
-) -> split_lib.Split | streamed.Streamed: ...
 
 
 def load(

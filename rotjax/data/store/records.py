@@ -145,12 +145,6 @@ def _source(prepared: Prepared, origin: str, process: int):
     )
 
 
-def forget() -> None:
-  """Closes what this process holds open."""
-  _builder.cache_clear()
-  _source.cache_clear()
-
-
 def pixels(data: bytes, channels: int) -> np.ndarray:
   """Decodes a PNG or JPEG to uint8 `[H, W, channels]`."""
   import PIL.Image
