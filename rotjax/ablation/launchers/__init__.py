@@ -36,9 +36,9 @@ class Job(NamedTuple):
 
   plan: Any
   workdir: pathlib.Path
-  flags: tuple[str, ...] = ()
-  num_workers: int = 1
-  options: dict[str, str] = {}
+  flags: tuple[str, ...]
+  num_workers: int
+  options: dict[str, str]
 
 
 def find(name: str) -> Any:
