@@ -13,10 +13,10 @@ import traceback
 
 import jax
 
-from rotjax import errors, stopping
+from rotjax import errors, files, stopping
 from rotjax.ablation import manifest, sweep, tuning
 from rotjax.config import resolve
-from rotjax.run import locking, run_folder
+from rotjax.run import locking
 from rotjax.run import train as launch_lib
 
 
@@ -61,13 +61,13 @@ def _run_held_arm(plan, arm, workdir):
       "device": jax.devices()[0].device_kind,
     }
     if together is not None:
-      run_folder.write_json(folder / "arm.json", record)
+      files.write_json(folder / "arm.json", record)
   except (errors.Stopped, locking.HeldError):
     raise
   except Exception as error:  # the sweep goes on, whatever it was
     first = (str(error).splitlines() or [""])[0]
     message = f"{type(error).__name__}: {first}"
-    run_folder.write_json(
+    files.write_json(
       folder / "failed.json",
       {"error": message, "traceback": traceback.format_exc()},
     )
@@ -182,7 +182,7 @@ def _process_error(workdir, arm, returncode) -> str | None:
     error = f"its process ended with status {returncode}, see {folder}/log.txt"
     try:
       with locking.Lock(folder):
-        run_folder.write_json(folder / "failed.json", {"error": error})
+        files.write_json(folder / "failed.json", {"error": error})
     except locking.HeldError as held:
       return str(held)
   return error

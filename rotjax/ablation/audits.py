@@ -2,11 +2,10 @@
 
 import pathlib
 
-from rotjax.ablation import manifest
+from rotjax import files
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.config import resolve
 from rotjax.leakage import verdict
-from rotjax.run import run_folder
 
 _NUM_STEPS, _NUM_SOURCES = 1000, 4000
 
@@ -25,7 +24,7 @@ def run(plan: sweep_lib.Sweep, workdir: pathlib.Path) -> None:
     file = _file(workdir, arm)
     if not file.exists():
       report = verdict.run(arm.config, _NUM_STEPS, _NUM_SOURCES)
-      run_folder.write_json(file, report)
+      files.write_json(file, report)
       verdict.plot(report, file.with_suffix(".png"))
 
 
@@ -35,7 +34,7 @@ def verdicts(workdir: pathlib.Path, plan: sweep_lib.Sweep) -> dict[str, str]:
   for arm in plan.arms:
     file = _file(workdir, arm)
     if file.exists():
-      report = manifest.read_json(file)
+      report = files.read_json(file)
       word = report["verdict"].partition(":")[0]
       words = {"leak": "leaks", "undecided": "undecided"}
       found[arm.name] = "passes" if report["passed"] else words[word]

@@ -14,8 +14,7 @@ import jax
 import numpy as np
 
 import rotjax
-from rotjax import errors
-from rotjax.prediction import outputs
+from rotjax import errors, files
 
 FORMAT = "rotjax model"
 VERSION = 2  # 1 did not say which turns it was trained on
@@ -95,7 +94,7 @@ def save(
   header["header_sha256"] = _header_digest(header)
   line = json.dumps(header, sort_keys=True).encode() + b"\n"
   try:
-    outputs.replace_bytes(path, line + payload)
+    files.write(path, line + payload)
   except OSError as error:
     raise errors.UserError(f"{path} cannot be written: {error}") from None
 

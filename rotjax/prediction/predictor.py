@@ -1,6 +1,6 @@
 """Predictions for any picture, from a run folder or an exported model file.
 
-    from rotjax import predictor
+    from rotjax.prediction import predictor
     p = predictor.load("runs/vonmises")
     p(["photo.jpg"]).angle_deg
 

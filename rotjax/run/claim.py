@@ -14,10 +14,10 @@ from typing import Any
 
 import jax
 
-from rotjax import distributed, errors
+from rotjax import distributed, errors, files
 from rotjax.config import base, load, resolve
 from rotjax.data import content
-from rotjax.run import locking, run_folder
+from rotjax.run import locking
 
 # What decides a run's numbers besides its config.
 IDENTITY = "identity.json"
@@ -42,8 +42,7 @@ _OURS = (
       *("predicted_against_true", "reliability"),
     )
   ),
-  *(f"{name}.json.new" for name in ("calibration", "config", "identity")),
-  *("summary.json.new", "metrics.jsonl.new"),
+  files.PARTS,
 )
 # Folders of them, deleted where that leaves them empty.
 _FOLDERS = (
@@ -124,7 +123,7 @@ def identity_of(folder: pathlib.Path) -> dict[str, Any]:
     UserError: it cannot be read.
   """
   file = folder / IDENTITY
-  return {**_SWITCHES, **(run_folder.read_json(file) if file.exists() else {})}
+  return {**_SWITCHES, **(files.read_json(file) if file.exists() else {})}
 
 
 def _check_identity(folder: pathlib.Path, here: dict[str, Any]) -> None:
@@ -232,8 +231,8 @@ class Claim:
         self._delete(folder)
     for folder, config in self._configs.items():
       with _in_one_line(folder):
-        run_folder.write_json(folder / _CONFIG, config.to_dict())
-        run_folder.write_json(folder / IDENTITY, here)
+        files.write_json(folder / _CONFIG, config.to_dict())
+        files.write_json(folder / IDENTITY, here)
 
   def _delete(self, folder: pathlib.Path) -> None:
     """Deletes what a run has written, and the runs below that are not ours."""
@@ -314,7 +313,8 @@ def _is_run(folder: pathlib.Path) -> bool:
 def _is_empty(folder: pathlib.Path) -> bool:
   """Whether there is nothing but what a start that was killed leaves."""
   return all(
-    path.name in (locking.FILE, f"{_CONFIG}.new", f"{IDENTITY}.new")
+    path.name == locking.FILE
+    or path.match(files.PARTS)
     or (
       _RUNS_BELOW.fullmatch(path.name)
       and path.is_dir()

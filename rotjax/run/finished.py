@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 import dataclasses
-import json
 import logging
 import pathlib
 from typing import Any
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rotjax import distributed, errors, heads, models
+from rotjax import distributed, errors, files, heads, models
 from rotjax.config import load, named
 from rotjax.evaluation import calibration as calibration_lib
 from rotjax.run import checkpoint, summary
@@ -70,10 +69,10 @@ def calibration_of(workdir: pathlib.Path) -> calibration_lib.Calibration:
     UserError: it cannot be read.
   """
   file = workdir / "calibration.json"
+  stored = files.read_json(file)
   try:
-    stored = json.loads(file.read_text("utf-8"))
     return calibration_lib.Calibration.from_dict(stored)
-  except (OSError, ValueError, KeyError, TypeError) as error:
+  except (ValueError, KeyError, TypeError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None
 
 

@@ -5,10 +5,8 @@ process 0 alone touches the folder.
 """
 
 from collections.abc import Mapping
-import json
 import pathlib
 import time
-from typing import Any
 
 import jax
 import numpy as np
@@ -160,23 +158,3 @@ def not_finite(what: str, step: int) -> NotFiniteError:
     f"{what} is not finite at step {step}: lower optim.learning_rate or set"
     " optim.clip_norm; the last good checkpoint stays"
   )
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON so that a kill leaves the old file or the new one."""
-  new = path.with_name(path.name + ".new")
-  text = json.dumps(value, indent=2, sort_keys=True) + "\n"
-  new.write_text(text, "utf-8")
-  new.replace(path)
-
-
-def read_json(file: pathlib.Path) -> Any:
-  """What a JSON file holds.
-
-  Raises:
-    UserError: it is missing or broken.
-  """
-  try:
-    return json.loads(file.read_text("utf-8"))
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None

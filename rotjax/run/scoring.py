@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any, NamedTuple
 
-from rotjax import distributed, errors, stopping
+from rotjax import distributed, errors, files, stopping
 from rotjax.config import resolve
 from rotjax.run import claim, finished, run_folder, summary
 from rotjax.run import experiment as experiment_lib
@@ -31,7 +31,7 @@ def _calibrate(experiment, best, path, stop):
   validation = experiment.dataset.load("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if distributed.is_main():
-    run_folder.write_json(path / "calibration.json", fitted.to_dict())
+    files.write_json(path / "calibration.json", fitted.to_dict())
   return fitted
 
 

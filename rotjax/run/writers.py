@@ -12,6 +12,8 @@ from tensorboardX import event_file_writer
 from tensorboardX.proto import event_pb2, summary_pb2
 import tqdm
 
+from rotjax import files
+
 
 class Writer(Protocol):
   """A destination of scalars."""
@@ -37,9 +39,7 @@ class Jsonl:
         except (ValueError, KeyError):
           pass  # a line that the kill cut short
     # A kill or a full disk leaves all of the old rows or all that are kept.
-    new = path.with_name(path.name + ".new")
-    new.write_text("".join(kept), "utf-8")
-    new.replace(path)
+    files.write(path, "".join(kept))
     self._file = path.open("a", buffering=1, encoding="utf-8")
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:

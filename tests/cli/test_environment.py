@@ -183,7 +183,7 @@ def test_a_librarys_log_is_its_own_and_absl_is_left_alone():
     "import logging, sys\n"
     "from rotjax import cli\n"
     "def command(argv):\n"
-    "  from rotjax import checkpoint\n"
+    "  from rotjax.run import checkpoint\n"
     "  absl = logging.getLogger('absl')\n"
     "  assert absl.getEffectiveLevel() < logging.CRITICAL\n"
     "  logging.getLogger('matplotlib.font_manager').warning('no font')\n"

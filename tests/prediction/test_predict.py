@@ -230,7 +230,7 @@ def test_a_pillow_image_is_turned_as_its_file_is(run, tmp_path):
 def test_colour_and_a_view_smaller_than_the_source(tmp_path):
   folder = _train(
     tmp_path / "run",
-    data__name="tests.test_predict.Colours",
+    data__name="tests.prediction.test_predict.Colours",
     view__size=16,
     head__name="bins",
     head__num_bins=36,
