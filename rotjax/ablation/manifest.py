@@ -19,7 +19,7 @@ from rotjax import errors, files
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
 from rotjax.config import resolve
-from rotjax.run import locking
+from rotjax.run import layout, locking
 
 FILE = "sweep.json"
 
@@ -37,18 +37,16 @@ def seed_folders(
   workdir: pathlib.Path, arm: sweep_lib.Arm
 ) -> dict[int, pathlib.Path]:
   """Seed -> run folder of an arm."""
-  first = arm.config.seed
-  parent = folder(workdir, arm)
-  seeds = range(first, first + arm.config.num_seeds)
-  return {seed: parent / f"seed-{seed}" for seed in seeds}
+  config = arm.config
+  return layout.below(folder(workdir, arm), config.seed, config.num_seeds)
 
 
 def finished(
   workdir: pathlib.Path, arm: sweep_lib.Arm
 ) -> dict[int, pathlib.Path]:
   """Those of `seed_folders` that hold results."""
-  found = seed_folders(workdir, arm)
-  return {s: f for s, f in found.items() if (f / "summary.json").exists()}
+  folders = seed_folders(workdir, arm)
+  return {s: f for s, f in folders.items() if layout.is_finished(f)}
 
 
 def failure(workdir: pathlib.Path, arm: sweep_lib.Arm) -> str | None:

@@ -269,6 +269,15 @@ class Checkpoints:
     ) from failed[0][2]
 
 
+def read(folder: pathlib.Path, which: str, target: Any) -> Restored | None:
+  """`Checkpoints.restore`, of a folder in which nothing is created."""
+  checkpoints = Checkpoints(folder, keep=1, read_only=True)
+  try:
+    return checkpoints.restore(which, target)
+  finally:
+    checkpoints.close()
+
+
 def _tell(failed, which, place, step) -> None:
   """Says what stands in for what."""
   for (bad, bad_step, error), (_, next_step, _) in zip(

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from rotjax import distributed, errors
-from rotjax.run import checkpoint, writers
+from rotjax.run import checkpoint, layout, writers
 from rotjax.training import step as step_lib
 
 
@@ -68,7 +68,7 @@ class RunFolder:
       keep: how many of the latest checkpoints.
     """
     if distributed.is_main():
-      folder = self.path / "checkpoints"
+      folder = self.path / layout.CHECKPOINTS
       self._checkpoints = checkpoint.Checkpoints(folder, keep)
       self._writers = [
         writers.Jsonl(self.path / "metrics.jsonl", step),
@@ -79,23 +79,13 @@ class RunFolder:
     self, which: str, fresh: step_lib.TrainState
   ) -> checkpoint.Restored | None:
     """A checkpoint as process 0 finds it, on every process."""
-    found = None
 
     def read():
-      nonlocal found
-      folder = self.path / "checkpoints"
-      store = checkpoint.Checkpoints(folder, 1, read_only=True)
-      try:
-        found = store.restore(which, fresh)
-      finally:
-        store.close()
-      return found and found.meta
+      there = checkpoint.read(self.path / layout.CHECKPOINTS, which, fresh)
+      return (there.meta, there.state) if there else (None, fresh)
 
-    meta = distributed.on_main(read)
-    if meta is None:
-      return None
-    state = found.state if found else fresh
-    return checkpoint.Restored(distributed.from_main(state), meta)
+    meta, state = distributed.arrays_on_main(read, fresh)
+    return None if meta is None else checkpoint.Restored(state, meta)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Records scalars of one step everywhere."""
