@@ -104,8 +104,8 @@ class Predictor:
     for start in range(0, len(squares), BATCH):
       part = squares[start : start + BATCH]
       padding = np.zeros((BATCH - len(part), *shape), np.uint8)
-      found = jax.device_get(self.fn(np.concatenate([part, padding])))
-      parts.append([x[: len(part)] for x in found])
+      results = jax.device_get(self.fn(np.concatenate([part, padding])))
+      parts.append([x[: len(part)] for x in results])
     if not parts:
       parts = [[np.zeros(0), np.zeros((0, answers_lib.RING_SIZE))]]
     theta, log_density = (np.concatenate(x) for x in zip(*parts))
@@ -272,11 +272,11 @@ def _answer_fn(experiment, state, calibration, tta) -> AnswerFn:
 
   def fn(squares):
     inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
-    found = evaluator.answers(network, head, angles, inputs, tta)
+    scored = evaluator.answers(network, head, angles, inputs, tta)
     ring = calibration_lib.on_ring(
-      calibration, head, angles, found["decoded"], found["outputs"]
+      calibration, head, angles, scored["decoded"], scored["outputs"]
     )
     cells = probabilistic.cell_means(ring, answers_lib.RING_SIZE)
-    return found["decoded"] * per_radian, cells + angles.log_jacobian
+    return scored["decoded"] * per_radian, cells + angles.log_jacobian
 
   return fn

@@ -1,4 +1,7 @@
-"""After training: the best network recalibrated, the test set read."""
+"""After training: the best network recalibrated, the test set read.
+
+`loop` calls `finish`; `train` calls `evaluate`, for a run finished before.
+"""
 
 import pathlib
 from typing import Any, NamedTuple

@@ -1,4 +1,8 @@
-"""From a config and a workdir to finished run folders: seeds, resuming."""
+"""From a config and a workdir to finished run folders: seeds, resuming.
+
+`claim` holds the folders, `loop` trains each seed in its own, `scoring` reads
+the test set (here too, for `--mode eval`), `summary` writes the results.
+"""
 
 from collections.abc import Mapping
 import logging
@@ -58,7 +62,7 @@ def train_seeds(
 
 def _train_seeds(config, folders, held, overwrite=False):
   """`train_seeds`, in folders that are held; overwriting takes them all."""
-  from rotjax.run import loop as train_lib  # orbax and tfds only now
+  from rotjax.run import loop  # orbax and tfds only now
 
   left = distributed.on_main(
     lambda: [
@@ -69,10 +73,10 @@ def _train_seeds(config, folders, held, overwrite=False):
     return None
   together = executors.seeds_together(config.seeds_together, len(left))
   if together:
-    train_lib.train(config, left, [folders[seed] for seed in left], held)
+    loop.train(config, left, [folders[seed] for seed in left], held)
   else:
     for seed in left:
-      train_lib.train(_single(config, seed), [seed], [folders[seed]], held)
+      loop.train(_single(config, seed), [seed], [folders[seed]], held)
   return together
 
 

@@ -104,7 +104,7 @@ class Progress:
       dynamic_ncols=True,
       leave=False,
     )
-    self._shown: dict[str, str] = {}
+    self._latest: dict[str, str] = {}
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     names = {
@@ -116,17 +116,17 @@ class Progress:
     }
     for key, (name, form) in names.items():
       if key in scalars:
-        self._shown[name] = form.format(scalars[key])
+        self._latest[name] = form.format(scalars[key])
     with contextlib.suppress(OSError):
       self._show(step, "val/mae_deg" in scalars)
 
   def _show(self, step: int, validated: bool) -> None:
-    self._bar.set_postfix(self._shown, refresh=False)
+    self._bar.set_postfix(self._latest, refresh=False)
     self._bar.update(step - self._bar.n)
     if not self._terminal and validated:
-      shown = "  ".join(f"{k} {v}" for k, v in self._shown.items())
+      scalars = "  ".join(f"{k} {v}" for k, v in self._latest.items())
       print(
-        f"{self._label}: step {step}/{self._num_steps}  {shown}",
+        f"{self._label}: step {step}/{self._num_steps}  {scalars}",
         file=sys.stderr,
         flush=True,
       )
