@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax.run import run_folder
+  from rotjax import files
 
   out = pathlib.Path(args.out)
   out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
   for name, config in views():
     file = out / f"{config.name.replace(',', '-')}.json"
     if not file.exists():
-      run_folder.write_json(file, verdict.run(config, 1000, 4000))
+      files.write_json(file, verdict.run(config, 1000, 4000))
     report = json.loads(file.read_text())
     rows.append(_row(name, report))
     outcomes.add(verdict.outcome(report))

@@ -296,8 +296,9 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
+  from rotjax import files
   from rotjax.config import resolve
-  from rotjax.run import run_folder, train
+  from rotjax.run import train
 
   data, work = (pathlib.Path(d).absolute() for d in (args.data, args.workdir))
   configs = {arm: config_of(arm, data, work, args.smoke) for arm in ARMS}
@@ -312,7 +313,7 @@ def main(argv: Sequence[str]) -> int:
         resolve.apply(configs[arm], {**own, **PROBES}), *budget
       )
       file.parent.mkdir(exist_ok=True)
-      run_folder.write_json(file, report)
+      files.write_json(file, report)
       (file.parent / "audit.txt").write_text(verdict.text(report))
     print(json.loads(file.read_text())["verdict"])
   if args.out:
@@ -323,7 +324,7 @@ def main(argv: Sequence[str]) -> int:
     for arm in AUDITED:
       report = json.loads((work / f"audit-{arm}" / "audit.json").read_text())
       report.pop("seconds")
-      run_folder.write_json(out / f"audit-{arm}.json", report)
+      files.write_json(out / f"audit-{arm}.json", report)
     rows = [r for a, c in configs.items() for r in worst_rows(a, c, work)]
     write_table(out / "worst", rows)
     write_table(out / "deskew", compare(configs, work))

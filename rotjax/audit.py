@@ -32,10 +32,9 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax import distributed, errors
+  from rotjax import distributed, errors, files
   from rotjax.config import load
   from rotjax.leakage import verdict
-  from rotjax.run import run_folder
 
   distributed.refuse_several("rotjax.audit")
   if args.num_steps < 2 or args.num_sources < 64:
@@ -45,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
   environment.check_devices()
   report = verdict.run(config, args.num_steps, args.num_sources)
   folder.mkdir(parents=True, exist_ok=True)
-  run_folder.write_json(folder / "audit.json", report)
+  files.write_json(folder / "audit.json", report)
   verdict.plot(report, folder / "audit.png")
   print(f"{verdict.text(report)}\n\n  {report['seconds']:.0f} s, {folder}")
   return verdict.EXIT_STATUS[verdict.outcome(report)]

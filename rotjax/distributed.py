@@ -206,14 +206,14 @@ def from_main(tree: Any) -> Any:
   leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, tree))
   # As whole numbers: a sum over processes, which this is, keeps no -0.0.
   data = b"".join(np.ascontiguousarray(x).tobytes() for x in leaves)
-  words = np.frombuffer(data + bytes(-len(data) % 4), np.int32)
-  data = np.asarray(multihost_utils.broadcast_one_to_all(words)).tobytes()
-  found, start = [], 0
+  padded = np.frombuffer(data + bytes(-len(data) % 4), np.int32)
+  data = np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
+  arrays, start = [], 0
   for x in leaves:
-    part = np.frombuffer(data, x.dtype, x.size, start).reshape(x.shape)
-    found.append(part)
+    array = np.frombuffer(data, x.dtype, x.size, start).reshape(x.shape)
+    arrays.append(array)
     start += x.nbytes
-  return jax.tree.unflatten(structure, found)
+  return jax.tree.unflatten(structure, arrays)
 
 
 def _texts(text: str) -> list[str]:
@@ -240,10 +240,10 @@ def together(work: Callable[[], T]) -> T:
   if count() == 1:
     return work()
 
-  found: list[T] = []
+  values: list[T] = []
   error = None
   try:
-    found.append(work())
+    values.append(work())
   except (errors.UserError, errors.Stopped) as mistake:
     error = mistake
   stopped = any_of(isinstance(error, errors.Stopped))
@@ -254,7 +254,7 @@ def together(work: Callable[[], T]) -> T:
     raise errors.Stopped("a signal to another process")
   if any(others):
     raise errors.ToldElsewhereError(next(filter(None, others)))
-  return found[0]
+  return values[0]
 
 
 def on_main(work: Callable[[], T]) -> T:
@@ -265,5 +265,21 @@ def on_main(work: Callable[[], T]) -> T:
   """
   if count() == 1:
     return work()
-  found = together(lambda: work() if is_main() else None)
-  return json.loads(_texts(json.dumps(found) if is_main() else "")[0])
+  value = together(lambda: work() if is_main() else None)
+  return json.loads(_texts(json.dumps(value) if is_main() else "")[0])
+
+
+def arrays_on_main(
+  work: Callable[[], tuple[Any, Any]], like: Any
+) -> tuple[Any, Any]:
+  """`work()` on process 0 alone; its value and its arrays on every process.
+
+  Args:
+    work: returns a value, JSON-able, and a tree of NumPy arrays.
+    like: a tree of arrays of those shapes and types.
+
+  Raises:
+    UserError: see `together`.
+  """
+  value, tree = together(lambda: work() if is_main() else (None, like))
+  return on_main(lambda: value), from_main(tree)

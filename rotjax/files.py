@@ -1,8 +1,12 @@
-"""Paths as people write them: made absolute, or refused in one line."""
+"""Paths as people write them, and files written whole or not at all."""
 
+import contextlib
+import json
 import os
 import pathlib
 import re
+import secrets
+from typing import Any
 
 from rotjax import errors
 
@@ -34,19 +38,19 @@ def absolute(given: str | os.PathLike, what: str) -> pathlib.Path:
       f" write the path out, or ./{text} for a folder of that name"
     )
   try:
-    found = pathlib.Path(path).absolute()
+    whole = pathlib.Path(path).absolute()
   except OSError:  # of os.getcwd
     raise errors.UserError(
       f"{what} = {text} is relative and the working directory is gone: change"
       " to another one, or write an absolute path"
     ) from None
   try:
-    os.lstat(found)
+    os.lstat(whole)
   except (FileNotFoundError, NotADirectoryError):
     pass  # that is for the caller to judge
   except OSError as error:
     raise errors.UserError(f"{what} = {text}: {error.strerror}") from None
-  return found
+  return whole
 
 
 def to_write(given: str | os.PathLike, what: str) -> pathlib.Path:
@@ -76,7 +80,11 @@ def to_write(given: str | os.PathLike, what: str) -> pathlib.Path:
 
 
 def folder_to_write(given: str | os.PathLike, what: str) -> pathlib.Path:
-  """The same for a folder; UserError where a file is there."""
+  """An absolute path at which a folder is there or can be made.
+
+  Raises:
+    UserError: as `to_write`, or a file is there.
+  """
   path = to_write(given, what)
   if os.path.lexists(path) and not path.is_dir():
     raise errors.UserError(f"{what} = {given} is not a folder")
@@ -105,3 +113,52 @@ def writable(folder: str | os.PathLike) -> bool:
       effective_ids=os.access in os.supports_effective_ids,
     )
   )
+
+
+# What a kill leaves of a file that was not whole yet.
+PARTS = ".rotjax-*.part"
+
+
+def part(path: pathlib.Path) -> pathlib.Path:
+  """A free name beside another, for what is not whole yet.
+
+  With a dot before it, it is no input, should a kill leave it.
+  """
+  return path.with_name(PARTS.replace("*", secrets.token_hex(8)))
+
+
+def write(path: pathlib.Path, content: str | bytes) -> None:
+  """Writes a file so that a kill leaves the old one or the new one.
+
+  Args:
+    path: replaced if it exists.
+    content: text is written as UTF-8.
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  new = part(path)
+  data = content.encode() if isinstance(content, str) else content
+  try:
+    new.write_bytes(data)
+    os.replace(new, path)
+  finally:
+    with contextlib.suppress(OSError):
+      new.unlink()
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes sorted, indented JSON in the way of `write`."""
+  write(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """What a JSON file holds.
+
+  Raises:
+    UserError: it is missing or broken.
+  """
+  try:
+    return json.loads(path.read_text("utf-8"))
+  except (OSError, ValueError) as error:
+    raise errors.UserError(f"{path} cannot be read: {error}") from None

@@ -12,6 +12,7 @@ from rotjax.ablation import manifest
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.config import base, resolve
 from rotjax.metrics import angular, probabilistic
+from rotjax.run import layout
 from rotjax.run import summary as summary_lib
 
 NUM_IMAGES, NUM_ANGLES = 12, 6
@@ -100,7 +101,8 @@ def write_seeds(folder, settings, sd_deg=5.0):
     p = predictions(sd_deg, seed)
     write_run(folder / f"seed-{seed}", settings, p, seed)
   (folder / "config.json").write_text(resolve.to_json(settings))
-  summary_lib.over_seeds(folder, list(range(settings.num_seeds)))
+  folders = layout.below(folder, 0, settings.num_seeds)
+  summary_lib.over_seeds(folder, folders)
 
 
 def write_sweep(workdir, arms, question="Which?", sds=None, tuning=None):

@@ -1,5 +1,6 @@
 """Paths as people write them, for every command that takes one."""
 
+import errno
 import os
 import pathlib
 import pwd
@@ -120,3 +121,28 @@ def test_a_default_workdir_is_below_the_working_directory(
 ):
   monkeypatch.chdir(tmp_path)
   assert cli.workdir(None, "runs/x") == pathlib.Path(tmp_path) / "runs" / "x"
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+  file = tmp_path / "a.json"
+  files.write_json(file, {"b": [1, 2.5], "a": "\u00e4"})
+  assert files.read_json(file) == {"a": "\u00e4", "b": [1, 2.5]}
+  before = file.read_bytes()
+
+  def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(os, "replace", full)
+  with pytest.raises(OSError, match="No space left"):
+    files.write_json(file, {})
+  assert file.read_bytes() == before
+  assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"\xff"])
+def test_json_that_cannot_be_read_is_named(tmp_path, content):
+  file = tmp_path / "a.json"
+  if content is not None:
+    file.write_bytes(content)
+  with pytest.raises(errors.UserError, match="a.json cannot be read"):
+    files.read_json(file)

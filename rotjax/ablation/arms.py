@@ -7,9 +7,9 @@ import traceback
 
 import jax
 
-from rotjax import errors
+from rotjax import errors, files
 from rotjax.ablation import manifest, sweep, tuning
-from rotjax.run import locking, run_folder
+from rotjax.run import locking
 from rotjax.run import train as train_lib
 
 
@@ -54,13 +54,13 @@ def _run_held_arm(plan, arm, workdir):
       "device": jax.devices()[0].device_kind,
     }
     if together is not None:
-      run_folder.write_json(folder / "arm.json", record)
+      files.write_json(folder / "arm.json", record)
   except (errors.Stopped, locking.HeldError):
     raise
   except Exception as error:  # the sweep goes on, whatever it was
     first = (str(error).splitlines() or [""])[0]
     message = f"{type(error).__name__}: {first}"
-    run_folder.write_json(
+    files.write_json(
       folder / "failed.json",
       {"error": message, "traceback": traceback.format_exc()},
     )

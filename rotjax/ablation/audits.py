@@ -2,11 +2,10 @@
 
 import pathlib
 
-from rotjax.ablation import manifest
+from rotjax import files
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.config import resolve
 from rotjax.leakage import verdict
-from rotjax.run import run_folder
 
 _NUM_STEPS, _NUM_SOURCES = 1000, 4000
 
@@ -24,15 +23,15 @@ def run(plan: sweep_lib.Sweep, workdir: pathlib.Path) -> None:
     file = _file(workdir, arm)
     if not file.exists():
       report = verdict.run(arm.config, _NUM_STEPS, _NUM_SOURCES)
-      run_folder.write_json(file, report)
+      files.write_json(file, report)
       verdict.plot(report, file.with_suffix(".png"))
 
 
 def verdicts(workdir: pathlib.Path, plan: sweep_lib.Sweep) -> dict[str, str]:
   """Arm -> "passes", "leaks" or "undecided", of those audited."""
-  files = {arm.name: _file(workdir, arm) for arm in plan.arms}
+  reports = {arm.name: _file(workdir, arm) for arm in plan.arms}
   return {
-    name: verdict.outcome(manifest.read_json(file))
-    for name, file in files.items()
+    name: verdict.outcome(files.read_json(file))
+    for name, file in reports.items()
     if file.exists()
   }

@@ -15,14 +15,13 @@ import re
 from typing import Any
 
 import rotjax
-from rotjax import errors
+from rotjax import errors, files
 from rotjax.ablation import sweep as sweep_lib
 from rotjax.ablation import tuning
 from rotjax.config import resolve
-from rotjax.run import locking, run_folder
+from rotjax.run import layout, locking
 
 FILE = "sweep.json"
-read_json = run_folder.read_json
 
 
 def folder(workdir: pathlib.Path, arm: sweep_lib.Arm) -> pathlib.Path:
@@ -38,24 +37,22 @@ def seed_folders(
   workdir: pathlib.Path, arm: sweep_lib.Arm
 ) -> dict[int, pathlib.Path]:
   """Seed -> run folder of an arm."""
-  first = arm.config.seed
-  parent = folder(workdir, arm)
-  seeds = range(first, first + arm.config.num_seeds)
-  return {seed: parent / f"seed-{seed}" for seed in seeds}
+  config = arm.config
+  return layout.below(folder(workdir, arm), config.seed, config.num_seeds)
 
 
 def finished(
   workdir: pathlib.Path, arm: sweep_lib.Arm
 ) -> dict[int, pathlib.Path]:
   """Those of `seed_folders` that hold results."""
-  found = seed_folders(workdir, arm)
-  return {s: f for s, f in found.items() if (f / "summary.json").exists()}
+  folders = seed_folders(workdir, arm)
+  return {s: f for s, f in folders.items() if layout.is_finished(f)}
 
 
 def failure(workdir: pathlib.Path, arm: sweep_lib.Arm) -> str | None:
   """The error that ended an arm's last attempt, if it was one."""
   file = folder(workdir, arm) / "failed.json"
-  return read_json(file)["error"] if file.exists() else None
+  return files.read_json(file)["error"] if file.exists() else None
 
 
 def status(workdir: pathlib.Path, arm: sweep_lib.Arm) -> str:
@@ -96,7 +93,7 @@ def hold(workdir: pathlib.Path, sweep: sweep_lib.Sweep) -> Iterator[None]:
   try:
     if not _holds(workdir, content):
       _check(workdir, sweep)
-      run_folder.write_json(workdir / FILE, content)
+      files.write_json(workdir / FILE, content)
       lock.share()
     begun = True
     yield
@@ -118,7 +115,7 @@ def opened(workdir: pathlib.Path) -> Iterator[sweep_lib.Sweep]:
 
 def _holds(workdir, content) -> bool:
   file = workdir / FILE
-  return file.exists() and read_json(file) == content
+  return file.exists() and files.read_json(file) == content
 
 
 def _check(workdir, sweep) -> None:
@@ -131,7 +128,8 @@ def _check(workdir, sweep) -> None:
       )
     return
   # A start that was killed leaves these two.
-  if {p.name for p in workdir.iterdir()} - {locking.FILE, f"{FILE}.new"}:
+  ours = (locking.FILE, files.PARTS)
+  if not all(any(map(p.match, ours)) for p in workdir.iterdir()):
     raise errors.UserError(
       f"workdir {workdir} holds files but no sweep (no {FILE}): choose another"
       " --workdir"
@@ -170,7 +168,7 @@ def read(workdir: pathlib.Path) -> sweep_lib.Sweep:
     raise errors.UserError(
       f"{workdir} holds no sweep (no {FILE}): run rotjax.ablate first"
     )
-  found = read_json(file)
+  found = files.read_json(file)
   try:
     budget = found["tuning"] and tuning.Budget(**found["tuning"])
     arms = [

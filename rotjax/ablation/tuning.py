@@ -11,7 +11,7 @@ import math
 import pathlib
 from typing import Any
 
-from rotjax import errors
+from rotjax import errors, files
 from rotjax.config import resolve, validate
 from rotjax.run import claim, run_folder
 from rotjax.run import loop as train_lib
@@ -109,7 +109,7 @@ def tune(config: Any, workdir: pathlib.Path, budget: Budget) -> dict[str, Any]:
     "num_steps": num_steps,
     "val_mae_deg": {f"{value:g}": score for value, score in scores.items()},
   }
-  run_folder.write_json(workdir / "tuning.json", result)
+  files.write_json(workdir / "tuning.json", result)
   return result
 
 

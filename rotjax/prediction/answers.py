@@ -90,16 +90,16 @@ class Answers:
     )
     height = np.where(peak & (np.abs(away) >= 2 * _NEAR), near, 0.0)
     best = height.argmax(axis=-1)
-    found = np.take_along_axis(height, best[:, None], axis=-1)[:, 0]
+    tallest = np.take_along_axis(height, best[:, None], axis=-1)[:, 0]
     angle = np.full(len(best), np.nan)
-    for n in np.flatnonzero(found >= NOTABLE):
+    for n in np.flatnonzero(tallest >= NOTABLE):
       own = round(float(self.angle_deg[n] - self.ring_deg[0]) / cell)
       if _stands_out(near[n], best[n], own % RING_SIZE):
         shift = _plateau_middle(near[n], best[n])
         angle[n] = self.ring_deg[best[n]] + shift * cell
     return (
       angles_lib.wrap(angle, self.period_deg),
-      np.where(np.isnan(angle), np.nan, found),
+      np.where(np.isnan(angle), np.nan, tallest),
     )
 
 

@@ -30,12 +30,12 @@ class Pair(NamedTuple):
   Attributes:
     before: small, in colour.
     after: the same, turned back.
-    words: below them, a line or more.
+    caption: below them, a line or more.
   """
 
   before: PIL.Image.Image
   after: PIL.Image.Image
-  words: str
+  caption: str
 
 
 def final_name(name: str | os.PathLike) -> pathlib.Path:
@@ -62,7 +62,7 @@ def is_one(picture: PIL.Image.Image) -> bool:
 
 
 def pair(
-  picture: PIL.Image.Image, angle_deg: float, fit: str, words: str
+  picture: PIL.Image.Image, angle_deg: float, fit: str, caption: str
 ) -> Pair:
   """The picture before and after, small; see `upright.turn_back`.
 
@@ -72,10 +72,10 @@ def pair(
   before = upright.smooth(picture).copy()
   before.thumbnail((2 * _SIDE, 2 * _SIDE))
   after = upright.turn_back(before, angle_deg, fit)
-  shown = [pictures.flat(image, 3) for image in (before, after)]
-  for image in shown:
+  images = [pictures.flat(image, 3) for image in (before, after)]
+  for image in images:
     image.thumbnail((_SIDE, _SIDE))
-  return Pair(shown[0], shown[1], words)
+  return Pair(images[0], images[1], caption)
 
 
 def write(pairs: Sequence[Pair], path: pathlib.Path) -> None:
@@ -90,28 +90,28 @@ def write(pairs: Sequence[Pair], path: pathlib.Path) -> None:
   """
   columns = min(len(pairs), _COLUMNS)
   rows = math.ceil(len(pairs) / columns)
-  lines = max(len(shown.words.splitlines()) for shown in pairs)
+  lines = max(len(pair.caption.splitlines()) for pair in pairs)
   width = 2 * _SIDE + 3 * _GAP
   height = _SIDE + lines * _LINE + 2 * _GAP
   sheet = PIL.Image.new("RGB", (columns * width, rows * height), "white")
-  for n, shown in enumerate(pairs):
+  for n, pair in enumerate(pairs):
     cell = (n % columns * width, n // columns * height)
-    _draw(sheet, cell, shown)
+    _draw(sheet, cell, pair)
   note = PIL.PngImagePlugin.PngInfo()
   note.add_text("Software", _MADE_BY)
   outputs.write_picture(sheet, path, format="PNG", pnginfo=note)
 
 
-def _draw(sheet, cell, shown) -> None:
+def _draw(sheet, cell, pair) -> None:
   draw = PIL.ImageDraw.Draw(sheet)
   left, top = cell[0] + _GAP, cell[1] + _GAP
   middle = left + _SIDE + _GAP / 2
-  for n, line in enumerate(shown.words.splitlines()):
+  for n, line in enumerate(pair.caption.splitlines()):
     text, font = _set_type(line, 2 * _SIDE + _GAP)
     at = (middle, top + n * _LINE)
     draw.text(at, text, "black", font, anchor="ma")
   top += (n + 1) * _LINE
-  for image in (shown.before, shown.after):
+  for image in (pair.before, pair.after):
     x, y = left + (_SIDE - image.width) // 2, top + (_SIDE - image.height) // 2
     sheet.paste(image, (x, y))
     # For white on white.
@@ -154,11 +154,11 @@ def _installed() -> tuple[str, ...]:
   """The machine's fonts, plain ones first, by name."""
   from matplotlib import font_manager
 
-  found = font_manager.findSystemFonts()
+  files = font_manager.findSystemFonts()
   plain = ("regular", "sans")
   return tuple(
     sorted(
-      found,
+      files,
       key=lambda p: (-sum(w in p.lower() for w in plain), "emoji" in p, p),
     )
   )

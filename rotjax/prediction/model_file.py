@@ -14,14 +14,13 @@ import jax
 import numpy as np
 
 import rotjax
-from rotjax import errors
-from rotjax.prediction import outputs
+from rotjax import errors, files
 
 FORMAT = "rotjax model"
 VERSION = 2  # 1 did not say which turns it was trained on
 PLATFORMS = ("cpu", "cuda", "tpu")
 _MAX_HEADER = 1 << 16
-_WORDS = {
+_MEANING = {
   "input": "uint8 [b, size, size, channels]: grey, or red, green, blue; 0..255,"
   " neither masked nor scaled. How it is made of a picture: see square",
   "output": "[b] the angle, radians in [-period/2, period/2), and [b, 720] the"
@@ -83,7 +82,7 @@ def save(
   header = {
     "format": FORMAT,
     "version": VERSION,
-    **_WORDS,
+    **_MEANING,
     **(notes or {}),
     "spec": spec,
     "platforms": list(PLATFORMS),
@@ -95,7 +94,7 @@ def save(
   header["header_sha256"] = _header_digest(header)
   line = json.dumps(header, sort_keys=True).encode() + b"\n"
   try:
-    outputs.replace_bytes(path, line + payload)
+    files.write(path, line + payload)
   except OSError as error:
     raise errors.UserError(f"{path} cannot be written: {error}") from None
 

@@ -6,12 +6,11 @@ import io
 import json
 import os
 import pathlib
-import secrets
 from typing import Any
 
 import PIL.Image
 
-from rotjax import errors
+from rotjax import errors, files
 from rotjax.image import pictures
 
 # In a folder of results: the names of those that were written, a JSON string a
@@ -29,29 +28,6 @@ def check_new(path: pathlib.Path) -> None:
     raise errors.UserError(f"{path} exists already and is not overwritten")
 
 
-def _part(path: pathlib.Path) -> pathlib.Path:
-  """A name beside another for what is not whole yet.
-
-  With a dot before it, it is no input, should a kill leave it.
-  """
-  return path.with_name(f".rotjax-{secrets.token_hex(8)}.part")
-
-
-def replace_bytes(path: pathlib.Path, data: bytes) -> None:
-  """Writes a file in one go, over an earlier one if there is one.
-
-  Raises:
-    OSError: it cannot be written.
-  """
-  part = _part(path)
-  try:
-    part.write_bytes(data)
-    os.replace(part, path)
-  finally:
-    with contextlib.suppress(OSError):
-      part.unlink()
-
-
 def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
   """Writes a new file; a kill at any time leaves all of it or nothing.
 
@@ -59,7 +35,7 @@ def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
     FileExistsError: neither an input nor an earlier output is ever replaced.
     OSError: it cannot be written.
   """
-  part = _part(path)
+  part = files.part(path)
   try:
     with open(part, "xb") as file:
       file.write(data)

@@ -1,6 +1,6 @@
 """Predictions for any picture, from a run folder or an exported model file.
 
-    from rotjax import predictor
+    from rotjax.prediction import predictor
     p = predictor.load("runs/vonmises")
     p(["photo.jpg"]).angle_deg
 
@@ -104,8 +104,8 @@ class Predictor:
     for start in range(0, len(squares), BATCH):
       part = squares[start : start + BATCH]
       padding = np.zeros((BATCH - len(part), *shape), np.uint8)
-      found = jax.device_get(self.fn(np.concatenate([part, padding])))
-      parts.append([x[: len(part)] for x in found])
+      results = jax.device_get(self.fn(np.concatenate([part, padding])))
+      parts.append([x[: len(part)] for x in results])
     if not parts:
       parts = [[np.zeros(0), np.zeros((0, answers_lib.RING_SIZE))]]
     theta, log_density = (np.concatenate(x) for x in zip(*parts))
@@ -205,42 +205,34 @@ def describe_run(
   Raises:
     UserError: no run, an unfinished one, or a damaged one.
   """
-  from rotjax.config import named as named_lib
-  from rotjax.run import finished
+  from rotjax.run import finished, layout
 
-  config = finished.config_of(workdir)
-  source = finished.source_of(workdir)
+  run = finished.open_run(workdir)
   try:
-    view = named_lib.build("view", config.view)
-    angles = named_lib.build("angles", config.angles)
-    head = named_lib.build("head", config.head)
-    network = finished.network_of(
-      config, workdir, head, (view.size, view.size, source[2])
-    )
-    tta = tta or config.eval.tta
-    angles.check_tta(tta)
-    trained_on = _trained_on(angles, config.data.name)
+    experiment = run.experiment()
+    tta = tta or run.config.eval.tta
+    experiment.angles.check_tta(tta)
+    trained_on = _trained_on(experiment.angles, run.config.data.name)
   except (KeyError, AttributeError) as error:
     raise errors.UserError(
-      f"{workdir / 'config.json'} is not the config of a run of this version:"
+      f"{workdir / layout.CONFIG} is not the config of a run of this version:"
       f" {error}"
     ) from None
+  view, (height, width, channels) = experiment.view, run.source
   spec = Spec(
     size=view.size,
-    channels=source[2],
+    channels=channels,
     mask=view.mask,
     pixel_range=view.pixel_range,
     crop=view.crop,
-    source=tuple(round(side * view.zoom) for side in source[:2]),
-    period_deg=angles.period_deg,
+    source=(round(height * view.zoom), round(width * view.zoom)),
+    period_deg=experiment.angles.period_deg,
     tta=tta,
     **trained_on,
     threshold=view.threshold,
   )
-  fn = _answer_fn(
-    view, angles, head, network, finished.calibration_of(workdir), tta
-  )
-  return spec, fn
+  state = run.best(experiment)
+  return spec, _answer_fn(experiment, state, run.calibration, tta)
 
 
 def _trained_on(angles, data_name: str) -> dict[str, Any]:
@@ -263,23 +255,28 @@ def _trained_on(angles, data_name: str) -> dict[str, Any]:
   }
 
 
-def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
+def _answer_fn(experiment, state, calibration, tta) -> AnswerFn:
   """The whole way from uint8 squares to angles and densities of real turn."""
   from rotjax.evaluation import calibration as calibration_lib
   from rotjax.evaluation import evaluator
   from rotjax.metrics import probabilistic
 
+  view, angles, head = experiment.view, experiment.angles, experiment.head
   per_radian = angles.period_deg / 360
   # A square is the size of the canvas already, and so must the blur be.
   shrunk = dataclasses.replace(view, blur=view.blur * view.zoom)
 
+  def network(inputs):
+    model, network_state = experiment.model, state.eval_model_state
+    return model.apply(state.eval_params, network_state, inputs)[0]
+
   def fn(squares):
     inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
-    found = evaluator.answers(network, head, angles, inputs, tta)
+    scored = evaluator.answers(network, head, angles, inputs, tta)
     ring = calibration_lib.on_ring(
-      calibration, head, angles, found["decoded"], found["outputs"]
+      calibration, head, angles, scored["decoded"], scored["outputs"]
     )
     cells = probabilistic.cell_means(ring, answers_lib.RING_SIZE)
-    return found["decoded"] * per_radian, cells + angles.log_jacobian
+    return scored["decoded"] * per_radian, cells + angles.log_jacobian
 
   return fn

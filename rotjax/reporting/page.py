@@ -7,13 +7,12 @@ anything and to run any script but its own.
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-import contextlib
 import dataclasses
 import hashlib
 import html
 import pathlib
 
-from rotjax import errors
+from rotjax import errors, files
 from rotjax.figures import panels as panels_lib
 
 escape = html.escape
@@ -198,14 +197,10 @@ def write(file: pathlib.Path, text: str) -> None:
   Raises:
     UserError: the disk does not take it.
   """
-  new = file.with_name(file.name + ".new")
   try:
     # A name that is no valid Unicode must not lose the page.
-    new.write_text(text, encoding="utf-8", errors="replace")
-    new.replace(file)
+    files.write(file, text.encode(errors="replace"))
   except OSError as error:
-    with contextlib.suppress(OSError):
-      new.unlink(missing_ok=True)
     raise errors.UserError(f"{file} cannot be written: {error}") from None
 
 

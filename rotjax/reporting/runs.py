@@ -12,6 +12,7 @@ import numpy as np
 from rotjax import errors, metrics
 from rotjax.config import named, resolve
 from rotjax.reporting import results
+from rotjax.run import layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +97,13 @@ def read(workdir: pathlib.Path) -> Runs:
   """
   folders = _folders(workdir)
   for folder in folders.values():
-    if not (folder / "summary.json").exists():
+    if not layout.is_finished(folder):
       raise errors.UserError(
         f"{folder} holds an unfinished run (no summary.json): the command that"
         " began it goes on with it"
       )
   first = next(iter(folders.values()))
-  config = read_config(first / "config.json")
+  config = read_config(first / layout.CONFIG)
   flat = resolve.flatten(config)
   if len(folders) > 1:
     del flat["seed"]
@@ -117,26 +118,21 @@ def read(workdir: pathlib.Path) -> Runs:
 
 def _folders(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
   """Seed -> run folder of a workdir that is no sweep."""
-  file = workdir / "config.json"
+  file = workdir / layout.CONFIG
   if not file.exists():
     # The folder of a sweep's arm has no config of its own.
-    found = {
-      int(f.name.removeprefix("seed-")): f
-      for f in workdir.glob("seed-*")
-      if f.name.removeprefix("seed-").isdecimal()
-      and (f / "config.json").exists()
+    folders = {
+      seed: folder
+      for seed, folder in layout.seeds_there(workdir).items()
+      if (folder / layout.CONFIG).exists()
     }
-    if not found:
+    if not folders:
       raise errors.UserError(
         f"{workdir} holds no run and no sweep (no config.json, no sweep.json):"
         " name the --workdir of rotjax.main or rotjax.ablate"
       )
-    return dict(sorted(found.items()))
-  config = read_config(file)
-  if config.num_seeds == 1:
-    return {config.seed: workdir}
-  seeds = range(config.seed, config.seed + config.num_seeds)
-  return {seed: workdir / f"seed-{seed}" for seed in seeds}
+    return folders
+  return layout.seed_folders(read_config(file), workdir)
 
 
 def read_config(file: pathlib.Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import errors
+from rotjax import errors, files
 from rotjax import metrics as metrics_lib
 from rotjax.ablation import audits
 from rotjax.ablation import sweep as sweep_lib
@@ -239,6 +239,5 @@ def write_all(table: table_lib.Table, folder: pathlib.Path) -> None:
   """table.md, .tex, .csv, .json and .html into a folder."""
   for ending, name in FILES.items():
     # Whatever the locale; half a character in a name loses no table.
-    (folder / f"table.{ending}").write_text(
-      FORMATS[name](table), encoding="utf-8", errors="backslashreplace"
-    )
+    text = FORMATS[name](table).encode(errors="backslashreplace")
+    files.write(folder / f"table.{ending}", text)

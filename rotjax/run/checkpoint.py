@@ -184,19 +184,19 @@ class Checkpoints:
     """Whether the state is saved already, and intact."""
     self.wait()
     try:
-      found = self._restore_step(which, int(state.step), state)
+      saved = self._restore_step(which, int(state.step), state)
     except (DamagedError, OtherModelError):
       return False
-    return found.meta["digest"] == wanted
+    return saved.meta["digest"] == wanted
 
   def _set_aside(self, which: str, step: int) -> None:
     self.wait()
-    place = self._folder / SET_ASIDE
+    aside = self._folder / SET_ASIDE
     numbers = itertools.count(1)
     names = (f"{which}-{step}-{number}" for number in numbers)
-    target = next(t for t in (place / n for n in names) if not t.exists())
+    target = next(t for t in (aside / n for n in names) if not t.exists())
     try:
-      place.mkdir(exist_ok=True)
+      aside.mkdir(exist_ok=True)
       (self._folder / which / str(step)).rename(target)
     except OSError as error:
       raise _save_error(error) from error
@@ -251,14 +251,14 @@ class Checkpoints:
       return None
     other = "latest" if which == "best" else "best"
     failed: list[tuple[str, int, Exception]] = []
-    for place, step in [(w, s) for w in (which, other) for s in self.steps(w)]:
+    for kind, step in [(w, s) for w in (which, other) for s in self.steps(w)]:
       try:
-        found = self._restore_step(place, step, target)
+        restored = self._restore_step(kind, step, target)
       except (DamagedError, OtherModelError) as error:
-        failed.append((place, step, error))
+        failed.append((kind, step, error))
         continue
-      _tell(failed, which, place, step)
-      return found
+      _tell(failed, which, kind, step)
+      return restored
     for _, _, reason in failed:
       if isinstance(reason, OtherModelError):
         raise reason
@@ -269,12 +269,21 @@ class Checkpoints:
     ) from failed[0][2]
 
 
-def _tell(failed, which, place, step) -> None:
+def read(folder: pathlib.Path, which: str, target: Any) -> Restored | None:
+  """`Checkpoints.restore`, of a folder in which nothing is created."""
+  checkpoints = Checkpoints(folder, keep=1, read_only=True)
+  try:
+    return checkpoints.restore(which, target)
+  finally:
+    checkpoints.close()
+
+
+def _tell(failed, which, kind, step) -> None:
   """Says what stands in for what."""
   for (bad, bad_step, error), (_, next_step, _) in zip(
-    failed, [*failed[1:], (place, step, None)]
+    failed, [*failed[1:], (kind, step, None)]
   ):
-    if bad == which == place:
+    if bad == which == kind:
       _log.warning(
         "checkpoint of step %d is damaged (%s): going back to step %d",
         bad_step,
@@ -288,7 +297,7 @@ def _tell(failed, which, place, step) -> None:
         bad,
         bad_step,
         error,
-        place,
+        kind,
         step,
       )
 
@@ -304,13 +313,13 @@ def _by_name(tree: Any) -> dict[str, np.ndarray]:
 def _check_fits(
   stored: dict[str, np.ndarray], wanted: dict[str, np.ndarray]
 ) -> None:
-  def words(arrays, name):
+  def described(arrays, name):
     if name not in arrays:
       return "not"
     return f"{arrays[name].dtype} {list(arrays[name].shape)}"
 
   for name in [*wanted, *(n for n in stored if n not in wanted)]:
-    there, here = words(stored, name), words(wanted, name)
+    there, here = described(stored, name), described(wanted, name)
     if there != here:
       raise OtherModelError(
         f"the checkpoint is of another model: {name} is {there} there and"

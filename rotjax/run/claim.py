@@ -14,24 +14,23 @@ from typing import Any
 
 import jax
 
-from rotjax import distributed, errors
+from rotjax import distributed, errors, files
 from rotjax.config import base, load, resolve
 from rotjax.data import content
-from rotjax.run import locking, run_folder
+from rotjax.run import layout, locking
 
 # What decides a run's numbers besides its config.
 IDENTITY = "identity.json"
-_CONFIG = "config.json"
 
 # What a run writes, as patterns below its folder: --overwrite deletes these
 # and nothing else. The mark of a finished run goes first.
 _OURS = (
-  "summary.json",
+  layout.SUMMARY,
   "checkpoints/latest/[0-9]*",
   "checkpoints/best/[0-9]*",
   "checkpoints/set_aside/latest-[0-9]*",
   "checkpoints/set_aside/best-[0-9]*",
-  "calibration.json",
+  layout.CALIBRATION,
   "metrics.jsonl",
   "predictions.npz",
   "tensorboard/events*",
@@ -42,8 +41,7 @@ _OURS = (
       *("predicted_against_true", "reliability"),
     )
   ),
-  *(f"{name}.json.new" for name in ("calibration", "config", "identity")),
-  *("summary.json.new", "metrics.jsonl.new"),
+  files.PARTS,
 )
 # Folders of them, deleted where that leaves them empty.
 _FOLDERS = (
@@ -96,10 +94,11 @@ def config_of(folder: pathlib.Path) -> Any:
   Raises:
     UserError: it cannot be read, or is not that of a run.
   """
-  config = load.read(folder / _CONFIG)
+  file = folder / layout.CONFIG
+  config = load.read(file)
   if any(section not in config for section in _SECTIONS):
     raise errors.UserError(
-      f"{folder / _CONFIG} is not of a run of rotjax: choose another --workdir"
+      f"{file} is not of a run of rotjax: choose another --workdir"
     )
   return config
 
@@ -124,7 +123,7 @@ def identity_of(folder: pathlib.Path) -> dict[str, Any]:
     UserError: it cannot be read.
   """
   file = folder / IDENTITY
-  return {**_SWITCHES, **(run_folder.read_json(file) if file.exists() else {})}
+  return {**_SWITCHES, **(files.read_json(file) if file.exists() else {})}
 
 
 def _check_identity(folder: pathlib.Path, here: dict[str, Any]) -> None:
@@ -185,10 +184,10 @@ class Claim:
         _check_links(folder)
 
   def _check(self, folder: pathlib.Path, config: Any) -> None:
-    if not (folder / _CONFIG).exists():
+    if not (folder / layout.CONFIG).exists():
       if not _is_empty(folder):
         raise errors.UserError(
-          f"workdir {folder} holds files but no run (no {_CONFIG}): choose"
+          f"workdir {folder} holds files but no run (no config.json): choose"
           " another --workdir"
         )
       return
@@ -232,8 +231,8 @@ class Claim:
         self._delete(folder)
     for folder, config in self._configs.items():
       with _in_one_line(folder):
-        run_folder.write_json(folder / _CONFIG, config.to_dict())
-        run_folder.write_json(folder / IDENTITY, here)
+        files.write_json(folder / layout.CONFIG, config.to_dict())
+        files.write_json(folder / IDENTITY, here)
 
   def _delete(self, folder: pathlib.Path) -> None:
     """Deletes what a run has written, and the runs below that are not ours."""
@@ -245,7 +244,7 @@ class Claim:
       if below in self._configs:
         continue
       self._delete(below)
-      for name in (_CONFIG, IDENTITY, locking.FILE):
+      for name in (layout.CONFIG, IDENTITY, locking.FILE):
         (below / name).unlink(missing_ok=True)
       _remove_empty(below)
 
@@ -302,7 +301,7 @@ def _tree(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _is_run(folder: pathlib.Path) -> bool:
-  if not (folder / _CONFIG).exists():
+  if not (folder / layout.CONFIG).exists():
     return _is_empty(folder)
   try:
     config_of(folder)
@@ -314,7 +313,8 @@ def _is_run(folder: pathlib.Path) -> bool:
 def _is_empty(folder: pathlib.Path) -> bool:
   """Whether there is nothing but what a start that was killed leaves."""
   return all(
-    path.name in (locking.FILE, f"{_CONFIG}.new", f"{IDENTITY}.new")
+    path.name == locking.FILE
+    or path.match(files.PARTS)
     or (
       _RUNS_BELOW.fullmatch(path.name)
       and path.is_dir()
@@ -328,7 +328,7 @@ def _is_empty(folder: pathlib.Path) -> bool:
 def _has_results(folder: pathlib.Path) -> bool:
   """Whether there is a checkpoint, or the summary of a finished run."""
   return any(
-    any(place.glob(pattern))
-    for place in (folder, *_runs_below(folder))
-    for pattern in ("summary.json", "checkpoints/[lb]*/[0-9]*")
+    any(run.glob(pattern))
+    for run in (folder, *_runs_below(folder))
+    for pattern in (layout.SUMMARY, "checkpoints/[lb]*/[0-9]*")
   )

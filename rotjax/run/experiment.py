@@ -101,9 +101,9 @@ class Experiment:
       self.model,
       self.head,
       self.optimizer,
-      self.config.num_steps,
-      axis_name,
-      self.config.log.every_steps,
+      num_steps=self.config.num_steps,
+      axis_name=axis_name,
+      metrics_every=self.config.log.every_steps,
     )
 
   def init_state(self, seed: int) -> step_lib.TrainState:
@@ -120,8 +120,8 @@ class Experiment:
       self.angles,
       self.model,
       self.head,
-      options.num_angles,
-      options.tta,
-      options.batch_views,
-      interpolator,
+      num_angles=options.num_angles,
+      tta=options.tta,
+      batch_views=options.batch_views,
+      interpolator=interpolator,
     )

@@ -1,121 +1,111 @@
-"""What a finished run's folder holds, for whatever goes on from it."""
+"""A finished run, opened: to predict, to evaluate it anew, to start from it."""
 
-from collections.abc import Callable
 import dataclasses
-import json
 import logging
 import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from rotjax import distributed, errors, heads, models
-from rotjax.config import load, named
+from rotjax import distributed, errors, files
+from rotjax.config import load
 from rotjax.evaluation import calibration as calibration_lib
-from rotjax.run import checkpoint, summary
+from rotjax.run import checkpoint, layout, summary
+from rotjax.run import experiment as experiment_lib
 from rotjax.training import step as step_lib
 
 _log = logging.getLogger("rotjax")
 
 
-def config_of(workdir: pathlib.Path) -> Any:
-  """The config of the finished run of one seed in a folder.
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+  """A finished run of one seed; what is large is read when it is asked for.
+
+  Attributes:
+    path: its folder.
+    config: its config.json.
+  """
+
+  path: pathlib.Path
+  config: Any
+
+  @property
+  def source(self) -> tuple[int, int, int]:
+    """Height, width and channels of the images that it was trained on.
+
+    Raises:
+      UserError: its summary does not say.
+    """
+    stored = summary.read(self.path)
+    try:
+      height, width, channels = stored["protocol"]["source"]
+      return int(height), int(width), int(channels)
+    except (KeyError, TypeError, ValueError):
+      raise errors.UserError(
+        f"{self.path / layout.SUMMARY} does not state the size of the training"
+        " images: the run's own command with --mode eval writes it anew"
+      ) from None
+
+  @property
+  def calibration(self) -> calibration_lib.Calibration:
+    """What was fitted to its validation set.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    file = self.path / layout.CALIBRATION
+    stored = files.read_json(file)
+    try:
+      return calibration_lib.Calibration.from_dict(stored)
+    except (ValueError, KeyError, TypeError) as error:
+      raise errors.UserError(f"{file} cannot be read: {error}") from None
+
+  def experiment(self) -> experiment_lib.Experiment:
+    """The objects that its config describes; its dataset is not needed."""
+    return experiment_lib.Experiment.bound_to(self.config, self.source)
+
+  def best(self, experiment: experiment_lib.Experiment) -> step_lib.TrainState:
+    """Its best state by validation error, NumPy leaves.
+
+    Args:
+      experiment: its own.
+
+    Raises:
+      UserError: there is none, or it is damaged.
+    """
+    # Shapes alone: what they hold comes from the checkpoint.
+    shapes = jax.eval_shape(lambda: experiment.init_state(0))
+    fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    folder = self.path / layout.CHECKPOINTS
+    restored = checkpoint.read(folder, "best", fresh)
+    if restored is None:
+      raise errors.UserError(f"{self.path} holds no checkpoint: train it first")
+    return restored.state
+
+
+def open_run(folder: pathlib.Path) -> FinishedRun:
+  """Opens the finished run of one seed in a folder.
 
   Raises:
     UserError: there is none.
   """
-  if not workdir.exists():
-    raise errors.UserError(f"{workdir}: no such run folder or model file")
-  if not (workdir / "config.json").is_file():
-    raise errors.UserError(f"{workdir} is not a run folder (no config.json)")
-  seeds = sorted(p.name for p in workdir.glob("seed-*") if p.is_dir())
+  if not folder.exists():
+    raise errors.UserError(f"{folder}: no such run folder or model file")
+  if not (folder / layout.CONFIG).is_file():
+    raise errors.UserError(f"{folder} is not a run folder (no config.json)")
+  seeds = list(layout.seeds_there(folder).values())
   if seeds:
     raise errors.UserError(
-      f"{workdir} holds {len(seeds)} runs: name one of them, such as"
-      f" {workdir / seeds[0]}"
+      f"{folder} holds {len(seeds)} runs: name one of them, such as {seeds[0]}"
     )
-  if not any((workdir / "checkpoints" / "best").glob("[0-9]*")):
-    raise errors.UserError(f"{workdir} holds no checkpoint: train it first")
-  if not (workdir / "summary.json").exists():
+  if not any((folder / layout.CHECKPOINTS / "best").glob("[0-9]*")):
+    raise errors.UserError(f"{folder} holds no checkpoint: train it first")
+  if not layout.is_finished(folder):
     raise errors.UserError(
-      f"{workdir} is not finished: the command that trains it resumes it"
+      f"{folder} is not finished: the command that trains it resumes it"
     )
-  return load.read(workdir / "config.json")
-
-
-def source_of(workdir: pathlib.Path) -> tuple[int, int, int]:
-  """Height, width and channels of the images that a run was trained on.
-
-  Raises:
-    UserError: its summary does not say.
-  """
-  try:
-    height, width, channels = summary.read(workdir)["protocol"]["source"]
-    return int(height), int(width), int(channels)
-  except (KeyError, TypeError, ValueError) as error:
-    if isinstance(error, errors.UserError):  # a ValueError that says more
-      raise
-    raise errors.UserError(
-      f"{workdir / 'summary.json'} does not state the size of the training"
-      " images: the run's own command with --mode eval writes it anew"
-    ) from None
-
-
-def calibration_of(workdir: pathlib.Path) -> calibration_lib.Calibration:
-  """What was fitted to a run's validation set.
-
-  Raises:
-    UserError: it cannot be read.
-  """
-  file = workdir / "calibration.json"
-  try:
-    stored = json.loads(file.read_text("utf-8"))
-    return calibration_lib.Calibration.from_dict(stored)
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None
-
-
-def _best(config, workdir, head, shape):
-  """The model and the best state of a run; `shape` of the network's input."""
-  model = models.build(
-    named.build("model", config.model),
-    head.num_outputs,
-    shape,
-    jnp.dtype(config.dtype),
-  )
-  optimizer = named.build("optim", config.optim)
-  # Shapes alone: what they hold comes from the checkpoint.
-  shapes = jax.eval_shape(
-    lambda: step_lib.init_state(model, optimizer, config.num_steps, 0)
-  )
-  fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-  checkpoints = checkpoint.Checkpoints(
-    workdir / "checkpoints", keep=1, read_only=True
-  )
-  try:
-    restored = checkpoints.restore("best", fresh)
-  finally:
-    checkpoints.close()
-  if restored is None:
-    raise errors.UserError(f"{workdir} holds no checkpoint: train it first")
-  return model, restored.state
-
-
-def network_of(
-  config: Any,
-  workdir: pathlib.Path,
-  head: heads.Head,
-  shape: tuple[int, int, int],
-) -> Callable[[jax.Array], jax.Array]:
-  """The best network of a run: `[N, *shape]` -> `[N, num_outputs]`.
-
-  Raises:
-    UserError: there is none, or it is damaged.
-  """
-  model, state = _best(config, workdir, head, shape)
-  return lambda x: model.apply(state.eval_params, state.eval_model_state, x)[0]
+  return FinishedRun(folder, load.read(folder / layout.CONFIG))
 
 
 def start_from(
@@ -134,29 +124,24 @@ def start_from(
   Raises:
     UserError: no such run, or one whose network has nothing in common.
   """
-  found = None
 
   def read():
-    nonlocal found
-    config = config_of(workdir)
-    size = named.build("view", config.view).size
-    head = named.build("head", config.head)
-    _, best = _best(config, workdir, head, (size, size, source_of(workdir)[2]))
-    params, kept = _fitting(fresh.params, best.eval_params)
-    if len(kept) == len(jax.tree.leaves(fresh.params)):
+    run = open_run(workdir)
+    best = run.best(run.experiment())
+    params, anew = _fitting(fresh.params, best.eval_params)
+    if len(anew) == len(jax.tree.leaves(fresh.params)):
       raise errors.UserError(
         f"init_from = {workdir}: no parameter of that run fits this network"
-        f" (model.name is {config.model.name!r} there)"
+        f" (model.name is {run.config.model.name!r} there)"
       )
-    state, _ = _fitting(fresh.model_state, best.eval_model_state)
-    found = params, state
-    return kept
+    model_state, _ = _fitting(fresh.model_state, best.eval_model_state)
+    return anew, (params, model_state)
 
-  kept = distributed.on_main(read)
-  if kept:
-    _log.warning("init_from: initialised anew: %s", ", ".join(kept))
-  found = distributed.from_main(found or (fresh.params, fresh.model_state))
-  params, model_state = found
+  anew, (params, model_state) = distributed.arrays_on_main(
+    read, like=(fresh.params, fresh.model_state)
+  )
+  if anew:
+    _log.warning("init_from: initialised anew: %s", ", ".join(anew))
   return dataclasses.replace(
     fresh,
     params=params,
@@ -168,13 +153,13 @@ def start_from(
 
 def _fitting(fresh: Any, other: Any) -> tuple[Any, list[str]]:
   """`fresh` with the leaves of `other` that fit; the names of those kept."""
-  there = dict(jax.tree_util.tree_leaves_with_path(other))
+  others = dict(jax.tree_util.tree_leaves_with_path(other))
   kept = []
 
   def choose(path, leaf):
-    found = there.get(path)
-    if found is not None and found.shape == leaf.shape:
-      return np.asarray(found, leaf.dtype)
+    trained = others.get(path)
+    if trained is not None and trained.shape == leaf.shape:
+      return np.asarray(trained, leaf.dtype)
     kept.append(jax.tree_util.keystr(path, simple=True, separator="."))
     return np.asarray(leaf)
 

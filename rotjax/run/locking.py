@@ -40,8 +40,8 @@ class Lock:
     self._made: list[pathlib.Path] = []
     self._new = False
     try:
-      places = (folder, *folder.parents)
-      self._made = [place for place in places if not os.path.exists(place)]
+      folders = (folder, *folder.parents)
+      self._made = [f for f in folders if not os.path.exists(f)]
       self._handle = self._take(shared)
     except BlockingIOError:
       raise HeldError(
@@ -112,10 +112,10 @@ def check_path(folder: pathlib.Path) -> None:
 
   A dependency takes it for a pattern of names, or for an address.
   """
-  shown = os.fsencode(folder).decode(errors="replace")
-  bad = sorted(set(shown) & set("[]*?\\\ufffd"))
-  if bad or "\0" in shown:
+  text = os.fsencode(folder).decode(errors="replace")
+  bad = sorted(set(text) & set("[]*?\\\ufffd"))
+  if bad or "\0" in text:
     raise errors.UserError(
-      f"workdir {shown} cannot hold checkpoints because of"
+      f"workdir {text} cannot hold checkpoints because of"
       f" {' '.join(bad) or 'NUL'} in its path: choose another --workdir"
     )

@@ -1,4 +1,7 @@
-"""A run, top to bottom, in the order in which it happens."""
+"""A run from its first step to its last: step, validate, save, stop, resume.
+
+`train` calls it with folders that `claim` holds; then `scoring` takes over.
+"""
 
 import logging
 import pathlib
@@ -158,8 +161,8 @@ def _fit(experiment, executor, runs, held, stop, read_test):
 def _first_state(experiment, run, held):
   """Where the run goes on, or begins."""
   fresh = experiment.init_state(run.seed)
-  there = distributed.on_main(lambda: held.continues(run.path))
-  state = run.restore(fresh) if there else fresh
+  continues = distributed.on_main(lambda: held.continues(run.path))
+  state = run.restore(fresh) if continues else fresh
   other = experiment.config.init_from
   if state is fresh and other:
     return finished.start_from(fresh, files.absolute(other, "init_from"))

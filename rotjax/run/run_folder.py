@@ -5,16 +5,14 @@ process 0 alone touches the folder.
 """
 
 from collections.abc import Mapping
-import json
 import pathlib
 import time
-from typing import Any
 
 import jax
 import numpy as np
 
 from rotjax import distributed, errors
-from rotjax.run import checkpoint, writers
+from rotjax.run import checkpoint, layout, writers
 from rotjax.training import step as step_lib
 
 
@@ -70,7 +68,7 @@ class RunFolder:
       keep: how many of the latest checkpoints.
     """
     if distributed.is_main():
-      folder = self.path / "checkpoints"
+      folder = self.path / layout.CHECKPOINTS
       self._checkpoints = checkpoint.Checkpoints(folder, keep)
       self._writers = [
         writers.Jsonl(self.path / "metrics.jsonl", step),
@@ -81,23 +79,13 @@ class RunFolder:
     self, which: str, fresh: step_lib.TrainState
   ) -> checkpoint.Restored | None:
     """A checkpoint as process 0 finds it, on every process."""
-    found = None
 
     def read():
-      nonlocal found
-      folder = self.path / "checkpoints"
-      store = checkpoint.Checkpoints(folder, 1, read_only=True)
-      try:
-        found = store.restore(which, fresh)
-      finally:
-        store.close()
-      return found and found.meta
+      there = checkpoint.read(self.path / layout.CHECKPOINTS, which, fresh)
+      return (there.meta, there.state) if there else (None, fresh)
 
-    meta = distributed.on_main(read)
-    if meta is None:
-      return None
-    state = found.state if found else fresh
-    return checkpoint.Restored(distributed.from_main(state), meta)
+    meta, state = distributed.arrays_on_main(read, fresh)
+    return None if meta is None else checkpoint.Restored(state, meta)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Records scalars of one step everywhere."""
@@ -160,23 +148,3 @@ def not_finite(what: str, step: int) -> NotFiniteError:
     f"{what} is not finite at step {step}: lower optim.learning_rate or set"
     " optim.clip_norm; the last good checkpoint stays"
   )
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes JSON so that a kill leaves the old file or the new one."""
-  new = path.with_name(path.name + ".new")
-  text = json.dumps(value, indent=2, sort_keys=True) + "\n"
-  new.write_text(text, "utf-8")
-  new.replace(path)
-
-
-def read_json(file: pathlib.Path) -> Any:
-  """What a JSON file holds.
-
-  Raises:
-    UserError: it is missing or broken.
-  """
-  try:
-    return json.loads(file.read_text("utf-8"))
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None

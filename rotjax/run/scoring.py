@@ -1,11 +1,14 @@
-"""After training: the best network recalibrated, the test set read."""
+"""After training: the best network recalibrated, the test set read.
+
+`loop` calls `finish`; `train` calls `evaluate`, for a run finished before.
+"""
 
 import pathlib
 from typing import Any, NamedTuple
 
-from rotjax import distributed, errors, stopping
+from rotjax import distributed, errors, files, stopping
 from rotjax.config import resolve
-from rotjax.run import claim, finished, run_folder, summary
+from rotjax.run import claim, finished, layout, run_folder, summary
 from rotjax.run import experiment as experiment_lib
 
 
@@ -31,7 +34,7 @@ def _calibrate(experiment, best, path, stop):
   validation = experiment.dataset.load("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if distributed.is_main():
-    run_folder.write_json(path / "calibration.json", fitted.to_dict())
+    files.write_json(path / layout.CALIBRATION, fitted.to_dict())
   return fitted
 
 
@@ -55,9 +58,9 @@ class _Trained(NamedTuple):
   seconds: float
 
 
-def _check_channels(experiment, folder):
+def _check_channels(experiment, trained):
   here = experiment.dataset.load("test").shape[2]
-  there = finished.source_of(folder)[2]
+  there = trained.source[2]
   if here != there:
     raise errors.UserError(
       f"the run was trained on images of {there} channel(s), those of"
@@ -92,12 +95,12 @@ def evaluate(
   """
   own = into == folder
   with stopping.on_signals() as stop:
-    distributed.together(lambda: finished.config_of(folder))  # is it finished?
+    trained = distributed.together(lambda: finished.open_run(folder))
     experiment = distributed.together(
       lambda: experiment_lib.Experiment.from_config(config, "test")
     )
     if not own:
-      distributed.together(lambda: _check_channels(experiment, folder))
+      distributed.together(lambda: _check_channels(experiment, trained))
     before = distributed.together(lambda: summary.read(folder))
     reader = run_folder.RunFolder(folder, config.seed)
     best = reader.best(experiment.init_state(config.seed))
@@ -109,7 +112,7 @@ def evaluate(
         lambda: experiment_lib.Experiment.from_config(terms, "validation")
       )
     else:
-      fitted = distributed.together(lambda: finished.calibration_of(folder))
+      fitted = distributed.together(lambda: trained.calibration)
       calibrated = None
     held.begin(experiment.dataset)
     if calibrated is not None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 import datetime
 import importlib.metadata
 import itertools
-import json
 import logging
 import math
 import pathlib
@@ -17,9 +16,9 @@ import numpy as np
 
 import rotjax
 from rotjax import angles as angles_lib
-from rotjax import errors, metrics, models
+from rotjax import files, metrics, models
 from rotjax.metrics import angular, discrete, extent, intervals
-from rotjax.run import run_folder
+from rotjax.run import layout
 
 _log = logging.getLogger("rotjax")
 
@@ -144,7 +143,7 @@ def write(
   if other is not None:
     summary["test_other_warp"] = metrics.compute(other)
   _draw(experiment, path, p)
-  run_folder.write_json(path / "summary.json", summary)
+  files.write_json(path / layout.SUMMARY, summary)
 
 
 def _draw(experiment, path, p):
@@ -219,17 +218,15 @@ def read(path: pathlib.Path) -> dict[str, Any]:
   Raises:
     UserError: it is not there or not JSON.
   """
-  file = path / "summary.json"
-  try:
-    return json.loads(file.read_text("utf-8"))
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f"{file} cannot be read: {error}") from None
+  return files.read_json(path / layout.SUMMARY)
 
 
-def over_seeds(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
+def over_seeds(
+  workdir: pathlib.Path, folders: Mapping[int, pathlib.Path]
+) -> dict[str, Any]:
   """Writes and returns the parent's summary.json over its seed-N/ folders."""
-  summary = combine({seed: read(folder / f"seed-{seed}") for seed in seeds})
-  run_folder.write_json(folder / "summary.json", summary)
+  summary = combine({seed: read(f) for seed, f in folders.items()})
+  files.write_json(workdir / layout.SUMMARY, summary)
   return summary
 
 

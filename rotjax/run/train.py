@@ -1,4 +1,8 @@
-"""From a config and a workdir to finished run folders: seeds, resuming."""
+"""From a config and a workdir to finished run folders: seeds, resuming.
+
+`claim` holds the folders, `loop` trains each seed in its own, `scoring` reads
+the test set (here too, for `--mode eval`), `summary` writes the results.
+"""
 
 from collections.abc import Mapping
 import logging
@@ -10,23 +14,13 @@ from typing import Any
 from rotjax import distributed, errors, stopping
 from rotjax.config import base, named, resolve, validate
 from rotjax.run import claim as claim_lib
-from rotjax.run import summary
+from rotjax.run import layout, summary
 from rotjax.training import executors
 
 _log = logging.getLogger("rotjax")
 
 # What --mode eval may change of a run.
 _EVALUATED = ("eval.", "data.", "angles.")
-
-
-def _seed_folders(
-  config: Any, workdir: pathlib.Path
-) -> dict[int, pathlib.Path]:
-  """Seed -> run folder; one seed has no folder below the workdir."""
-  if config.num_seeds == 1:
-    return {config.seed: workdir}
-  seeds = range(config.seed, config.seed + config.num_seeds)
-  return {seed: workdir / f"seed-{seed}" for seed in seeds}
 
 
 def _single(config: Any, seed: int) -> Any:
@@ -39,13 +33,9 @@ def _claim(
 ) -> claim_lib.Claim:
   """The claim on a workdir and the folders of its seeds."""
   configs = {workdir: config}
-  for seed, folder in _seed_folders(config, workdir).items():
+  for seed, folder in layout.seed_folders(config, workdir).items():
     configs[folder] = _single(config, seed)
   return claim_lib.Claim(configs, overwrite)
-
-
-def _finished(folder):
-  return os.path.exists(folder / "summary.json")
 
 
 def train_seeds(
@@ -72,19 +62,21 @@ def train_seeds(
 
 def _train_seeds(config, folders, held, overwrite=False):
   """`train_seeds`, in folders that are held; overwriting takes them all."""
-  from rotjax.run import loop as train_lib  # orbax and tfds only now
+  from rotjax.run import loop  # orbax and tfds only now
 
   left = distributed.on_main(
-    lambda: [s for s, f in folders.items() if overwrite or not _finished(f)]
+    lambda: [
+      s for s, f in folders.items() if overwrite or not layout.is_finished(f)
+    ]
   )
   if not left:
     return None
   together = executors.seeds_together(config.seeds_together, len(left))
   if together:
-    train_lib.train(config, left, [folders[seed] for seed in left], held)
+    loop.train(config, left, [folders[seed] for seed in left], held)
   else:
     for seed in left:
-      train_lib.train(_single(config, seed), [seed], [folders[seed]], held)
+      loop.train(_single(config, seed), [seed], [folders[seed]], held)
   return together
 
 
@@ -105,10 +97,11 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
     UserError: wrong input; nothing was overwritten.
   """
   config = resolve.absolute(config)
-  folders = _seed_folders(config, workdir)
+  folders = layout.seed_folders(config, workdir)
 
   def finished():
-    if overwrite or not all(map(_finished, (workdir, *folders.values()))):
+    every = (workdir, *folders.values())
+    if overwrite or not all(map(layout.is_finished, every)):
       return False
     claim_lib.check_same(config, workdir)
     return True
@@ -140,7 +133,7 @@ def config_of(
   Raises:
     UserError: there is none, or an override that does not fit.
   """
-  if not os.path.exists(workdir / "config.json"):
+  if not os.path.exists(workdir / layout.CONFIG):
     raise errors.UserError(
       f"{workdir} is not a run folder (no config.json): train it first, or"
       " name it with --workdir"
@@ -180,8 +173,8 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
   # When it was validated in training is no term of an evaluation.
   config.eval.every_steps = there.eval.every_steps
   into = distributed.on_main(lambda: _evaluated_into(config, there, workdir))
-  folders = _seed_folders(config, workdir)
-  results = _seed_folders(config, workdir / into)
+  folders = layout.seed_folders(config, workdir)
+  results = layout.seed_folders(config, workdir / into)
   try:
     with _claim(config, workdir / into) as held:
       for seed, folder in folders.items():
@@ -213,9 +206,9 @@ def _evaluated_into(config, there, workdir):
       f"a run on {there.data.name} is not to be scored on {config.data.name},"
       " which holds images that it was trained on"
     )
-  folders = _seed_folders(config, workdir).values()
+  folders = layout.seed_folders(config, workdir).values()
   for folder in folders:
-    if not _finished(folder):
+    if not layout.is_finished(folder):
       raise errors.UserError(
         f"{folder} is not finished: the command that trains it resumes it"
       )
@@ -241,7 +234,7 @@ def _stopped(how):
 
 def _over_seeds(config, workdir, folders):
   if config.num_seeds > 1 and distributed.is_main():
-    summary.over_seeds(workdir, list(folders))
+    summary.over_seeds(workdir, folders)
 
 
 def _show(workdir):

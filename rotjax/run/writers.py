@@ -12,6 +12,8 @@ from tensorboardX import event_file_writer
 from tensorboardX.proto import event_pb2, summary_pb2
 import tqdm
 
+from rotjax import files
+
 
 class Writer(Protocol):
   """A destination of scalars."""
@@ -37,9 +39,7 @@ class Jsonl:
         except (ValueError, KeyError):
           pass  # a line that the kill cut short
     # A kill or a full disk leaves all of the old rows or all that are kept.
-    new = path.with_name(path.name + ".new")
-    new.write_text("".join(kept), "utf-8")
-    new.replace(path)
+    files.write(path, "".join(kept))
     self._file = path.open("a", buffering=1, encoding="utf-8")
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -104,7 +104,7 @@ class Progress:
       dynamic_ncols=True,
       leave=False,
     )
-    self._shown: dict[str, str] = {}
+    self._latest: dict[str, str] = {}
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     names = {
@@ -116,17 +116,17 @@ class Progress:
     }
     for key, (name, form) in names.items():
       if key in scalars:
-        self._shown[name] = form.format(scalars[key])
+        self._latest[name] = form.format(scalars[key])
     with contextlib.suppress(OSError):
       self._show(step, "val/mae_deg" in scalars)
 
   def _show(self, step: int, validated: bool) -> None:
-    self._bar.set_postfix(self._shown, refresh=False)
+    self._bar.set_postfix(self._latest, refresh=False)
     self._bar.update(step - self._bar.n)
     if not self._terminal and validated:
-      shown = "  ".join(f"{k} {v}" for k, v in self._shown.items())
+      scalars = "  ".join(f"{k} {v}" for k, v in self._latest.items())
       print(
-        f"{self._label}: step {step}/{self._num_steps}  {shown}",
+        f"{self._label}: step {step}/{self._num_steps}  {scalars}",
         file=sys.stderr,
         flush=True,
       )

@@ -344,7 +344,7 @@ def test_a_refusal_is_the_only_line(tmp_path):
   (tmp_path / "x.tif").write_bytes(tiff(bytes(4), (4, 1), "<", tags))
   code = """
 import sys
-from rotjax import pictures
+from rotjax.image import pictures
 try:
   pictures.read(sys.argv[1])
 except pictures.Unusable as error:

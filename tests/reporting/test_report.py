@@ -1,6 +1,8 @@
 """The command: wrong input is one line, and the page stays as it was."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -62,7 +64,7 @@ def test_a_broken_run_is_one_line_and_the_old_page_stays(
   line = _fails(monkeypatch, capsys, "--workdir", folder)
   assert words in line and str(folder) in line
   assert (folder / report.FILE).read_text() == "old"
-  assert not list(folder.glob("*.new"))
+  assert not list(folder.glob(".rotjax-*"))
 
 
 def _break(file, content):
@@ -134,11 +136,11 @@ def test_a_seed_that_is_not_finished_is_named(monkeypatch, capsys, tmp_path):
 def test_a_page_that_cannot_be_written_is_one_line(
   monkeypatch, capsys, reported_run
 ):
-  (reported_run[0] / "report.html.new").mkdir()
-  try:
-    line = _fails(monkeypatch, capsys, "--workdir", reported_run[0])
-  finally:
-    (reported_run[0] / "report.html.new").rmdir()
+  def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(os, "replace", full)
+  line = _fails(monkeypatch, capsys, "--workdir", reported_run[0])
   assert "report.html cannot be written" in line
   assert (reported_run[0] / report.FILE).read_text() == reported_run[1]
 

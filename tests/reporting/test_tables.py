@@ -7,11 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from rotjax import audit, errors
+from rotjax import audit, errors, files
 from rotjax import tables as command
 from rotjax.ablation import audits, manifest
 from rotjax.reporting import formats, latex, tables
-from rotjax.run import run_folder
 from tests.ablation import synthetic
 
 SCALES = {"first": 20.0, "better": 3.0, "alike": 3.02}
@@ -94,7 +93,7 @@ def test_missing_failed_and_half_done_arms_are_shown_as_such(tmp_path):
   synthetic.finish_run(tmp_path, arms[1], 0, 4)
   folder = manifest.folder(tmp_path, arms[2])
   folder.mkdir()
-  run_folder.write_json(folder / "failed.json", {"error": "it broke"})
+  files.write_json(folder / "failed.json", {"error": "it broke"})
   statuses = [manifest.status(tmp_path, arm) for arm in arms]
   assert statuses == ["done", "1 of 2 seeds", "failed", "to do"]
   table = tables.build(plan, tmp_path)

@@ -65,7 +65,9 @@ def test_a_start_that_fails_leaves_nothing(tmp_path):
   _begin({folder: run_folders.config(seed=8)})
 
 
-@pytest.mark.parametrize("left", [[], [".lock"], [".lock", "config.json.new"]])
+@pytest.mark.parametrize(
+  "left", [[], [".lock"], [".lock", ".rotjax-0a1b.part"]]
+)
 def test_a_start_that_was_killed_is_no_obstacle(tmp_path, left):
   seed = tmp_path / "seed-0"
   seed.mkdir()
@@ -83,7 +85,7 @@ def test_a_start_that_was_killed_is_no_obstacle(tmp_path, left):
 
 _HOLD = """
 import pathlib, signal, sys
-from rotjax import locking
+from rotjax.run import locking
 locking.Lock(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 signal.pause()

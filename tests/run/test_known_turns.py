@@ -32,15 +32,15 @@ def test_an_evaluation_adds_them():
 
   def by_truth(split):
     p = evaluator(state.params, state.model_state, split)
-    order = np.argsort(p.angle_deg % 360, axis=1)
+    order = np.argsort(p.true_deg % 360, axis=1)
     sort = lambda x: np.take_along_axis(x, order, axis=1)  # noqa: E731
-    return p, sort(p.angle_deg % 360), sort(p.predicted_deg)
+    return p, sort(p.true_deg % 360), sort(p.predicted_deg)
 
   p, truth, decoded = by_truth(upright)
   q, same_truth, same_decoded = by_truth(turned)
   np.testing.assert_array_equal(truth, same_truth)
   np.testing.assert_allclose(decoded, same_decoded, atol=1e-3)
-  assert (p.angle_deg != q.angle_deg).all()
+  assert (p.true_deg != q.true_deg).all()
   assert np.ptp(decoded) > 1  # the answers do depend on the turn
   rows = turned.rows(np.array([3, 1]))
   np.testing.assert_array_equal(rows.angle_deg, [90, 90])
@@ -53,7 +53,7 @@ def test_chance_is_that_of_the_truth_where_nothing_is_drawn():
   known = np.array([-30.0, -20, -10, 0, 0, 10, 20, 30])
   split = dataclasses.replace(split, angle_deg=known)
   p = experiment.evaluator()(state.params, state.model_state, split)
-  np.testing.assert_array_equal(p.angle_deg[:, 0], known)
+  np.testing.assert_array_equal(p.true_deg[:, 0], known)
   from rotjax import metrics
 
   # Of the seven values; the best constant answer is 0.

@@ -34,13 +34,13 @@ def test_rows_survive_a_kill_while_they_are_rewritten(tmp_path, monkeypatch):
   class Killed(BaseException):
     pass
 
-  def write_half(self, text, *options):
-    with open(self, "w") as file:
-      file.write(text[: len(text) // 2])
+  def write_half(self, data):
+    with open(self, "wb") as file:
+      file.write(data[: len(data) // 2])
     raise Killed
 
   with monkeypatch.context() as patched:
-    patched.setattr(pathlib.Path, "write_text", write_half)
+    patched.setattr(pathlib.Path, "write_bytes", write_half)
     with pytest.raises(Killed):
       writers.Jsonl(path, 50)
   assert path.read_text() == rows

@@ -6,10 +6,10 @@ import time
 
 import jax
 
-from rotjax import errors, stopping
+from rotjax import errors, files, stopping
 from rotjax.ablation import arms as arms_lib
 from rotjax.ablation import launchers, manifest
-from rotjax.run import locking, run_folder
+from rotjax.run import locking
 
 
 def launch(job: launchers.Job) -> bool:
@@ -104,7 +104,7 @@ def _process_error(workdir, arm, returncode) -> str | None:
     error = f"its process ended with status {returncode}, see {folder}/log.txt"
     try:
       with locking.Lock(folder):
-        run_folder.write_json(folder / "failed.json", {"error": error})
+        files.write_json(folder / "failed.json", {"error": error})
     except locking.HeldError as held:
       return str(held)
   return error

@@ -1,0 +1,42 @@
+"""Where things lie in a run folder, and what marks a finished run.
+
+A run of one seed fills its workdir. With several seeds each has a run folder
+`seed-N/` below the workdir, which itself holds the summary over them.
+"""
+
+import os
+import pathlib
+import re
+from typing import Any
+
+CONFIG = "config.json"
+SUMMARY = "summary.json"  # written last: the mark of a finished run
+CALIBRATION = "calibration.json"
+CHECKPOINTS = "checkpoints"
+
+_SEED = re.compile(r"seed-(\d+)")
+
+
+def below(
+  workdir: pathlib.Path, seed: int, num_seeds: int
+) -> dict[int, pathlib.Path]:
+  """Seed -> the run folder `seed-N/`, for seeds that are counted up."""
+  return {n: workdir / f"seed-{n}" for n in range(seed, seed + num_seeds)}
+
+
+def seed_folders(config: Any, workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+  """Seed -> run folder; one seed has no folder below the workdir."""
+  if config.num_seeds == 1:
+    return {config.seed: workdir}
+  return below(workdir, config.seed, config.num_seeds)
+
+
+def seeds_there(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
+  """Seed -> folder `seed-N/`, of those that are there, in order."""
+  matches = ((_SEED.fullmatch(p.name), p) for p in workdir.glob("seed-*"))
+  return dict(sorted((int(m[1]), p) for m, p in matches if m and p.is_dir()))
+
+
+def is_finished(folder: pathlib.Path) -> bool:
+  """Whether a run has left its results, or a parent those of its seeds."""
+  return os.path.exists(folder / SUMMARY)
