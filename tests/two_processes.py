@@ -69,6 +69,8 @@ def _agree():
   assert distributed.any_of(index == 1) and not distributed.any_of(False)
   assert distributed.on_main(lambda: [index, "ä"]) == [0, "ä"]
   assert distributed.on_main(lambda: None) is None
+  value, told = distributed.arrays_on_main(lambda: ([index], tree), like=tree)
+  assert value == [0] and told["b"][1].tolist() == list(range(5))
 
   def wrong():
     if index == 1:

@@ -232,7 +232,15 @@ def describe_run(
     threshold=view.threshold,
   )
   state = run.best(experiment)
-  return spec, _answer_fn(experiment, state, run.calibration, tta)
+
+  def network(inputs):
+    model, network_state = experiment.model, state.eval_model_state
+    return model.apply(state.eval_params, network_state, inputs)[0]
+
+  fn = _answer_fn(
+    view, experiment.angles, experiment.head, network, run.calibration, tta
+  )
+  return spec, fn
 
 
 def _trained_on(angles, data_name: str) -> dict[str, Any]:
@@ -255,20 +263,15 @@ def _trained_on(angles, data_name: str) -> dict[str, Any]:
   }
 
 
-def _answer_fn(experiment, state, calibration, tta) -> AnswerFn:
+def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
   """The whole way from uint8 squares to angles and densities of real turn."""
   from rotjax.evaluation import calibration as calibration_lib
   from rotjax.evaluation import evaluator
   from rotjax.metrics import probabilistic
 
-  view, angles, head = experiment.view, experiment.angles, experiment.head
   per_radian = angles.period_deg / 360
   # A square is the size of the canvas already, and so must the blur be.
   shrunk = dataclasses.replace(view, blur=view.blur * view.zoom)
-
-  def network(inputs):
-    model, network_state = experiment.model, state.eval_model_state
-    return model.apply(state.eval_params, network_state, inputs)[0]
 
   def fn(squares):
     inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
