@@ -12,9 +12,8 @@ import sys
 from matplotlib import figure
 import numpy as np
 
-from rotjax.config import named
+from rotjax.config import load, named
 from rotjax.image import view, warp
-from rotjax.run import finished
 
 PICTURE = pathlib.Path(__file__).parent / "images" / "before-after.png"
 _COLUMNS = 8
@@ -22,7 +21,7 @@ _COLUMNS = 8
 
 def main(workdir: pathlib.Path) -> None:
   """Draws the picture from the folder of a finished run."""
-  config = finished.config_of(workdir)
+  config = load.read(workdir / "config.json")
   test = named.build("data", config.data).load("test")
   shown = named.build_view(config).resolve(test.center, test.images.shape[1:3])
   stored = np.load(workdir / "predictions.npz")
