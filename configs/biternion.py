@@ -2,7 +2,7 @@ r"""Biternion: two outputs normalised to a unit vector, cosine loss.
 
 python -m rotjax.main --config configs/biternion.py
 
-Beyer, Hermans, Leibe 2015. Under the flagship's protocol, so that only the
+Beyer, Hermans, Leibe 2015. The protocol is the flagship's, so that only the
 head differs.
 
 Expected, seed 0: 6.97 degrees on 100 test threes (350 to train on), in

@@ -3,13 +3,13 @@ r"""Your own upright pictures: a von Mises density over the angle, at 64 px.
 python -m rotjax.main --config configs/folder.py --config.data.dir=PATH
 python -m rotjax.main --config configs/folder.py:deskew --config.data.dir=PATH
 
-Grey, for a few CPU cores. Besides the full circle: `deskew` (within 10 degrees
-of upright), `tilt` (within 45), `quarters` (0, 90, 180, 270) and `lines` (known
-modulo 180); `smoke` runs everything once. docs/own-images.md says how pictures
-are read.
+Pictures are grey, and a few CPU cores are enough. The variants ask for other
+angles than the full circle: `deskew` (within 10 degrees of upright), `tilt`
+(within 45), `quarters` (0, 90, 180, 270) and `lines` (known modulo 180).
+`smoke` runs everything once. docs/own-images.md says how pictures are read.
 
-Expected: what your pictures allow; without having learnt anything the error is
-90 degrees on the full circle, and it stands beside every result.
+Expected: what your pictures allow. Chance is 90 degrees on the full circle, and
+stands beside every result.
 """
 
 from rotjax.config import base

@@ -3,11 +3,12 @@ r"""Colour photos of your own with a ResNet-18, for an accelerator.
 python -m rotjax.main --config configs/photos.py --config.data.dir=PATH
 python -m rotjax.main --config configs/photos.py:224 --config.data.dir=PATH
 
-At 64 px; `224` reads 320 px squares and runs in bfloat16. Ranges and `smoke` as
-in configs/folder.py. Photos that do not fit into memory are streamed.
+Pictures are seen at 64 px; the variant `224` reads 320 px squares and runs in
+bfloat16. The ranges and `smoke` are those of configs/folder.py. Photos that do
+not fit into memory are streamed.
 
-Expected: what your photos allow; without having learnt anything the error is
-90 degrees on the full circle, and it stands beside every result.
+Expected: what your photos allow. Chance is 90 degrees on the full circle, and
+stands beside every result.
 """
 
 from rotjax.config import base

@@ -3,7 +3,7 @@ r"""One unbounded number, wrapped absolute error: the baseline that must jump.
 python -m rotjax.main --config configs/scalar.py
 
 A scalar output has to be discontinuous somewhere on the circle (Beyer et al.
-2015; OAD): what a reader should compare everything else with.
+2015; OAD). Compare everything else with this.
 
 Expected, seed 0: 8.12 degrees on 100 test threes (350 to train on), in
 112 s on 2 x86 cores that also did other work.

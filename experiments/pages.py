@@ -31,15 +31,22 @@ def filled(text: str) -> str:
   return _TABLE.sub(replace, text)
 
 
+def all_pages() -> list[pathlib.Path]:
+  """Pages that may show tables and commands, from the repository's root."""
+  pages = [*pathlib.Path().glob("*.md"), *pathlib.Path("docs").glob("*.md")]
+  for folder in ("configs", "experiments"):
+    pages += pathlib.Path(folder).rglob("README.md")
+  return sorted(pages)
+
+
 def main(argv: Sequence[str]) -> None:
-  """Rewrites README.md and the pages below docs/ and experiments/."""
+  """Rewrites the pages whose stored tables have changed."""
   cli.parser(
     "experiments/pages.py",
     "Put the stored tables into the pages that show them.",
     "  python experiments/pages.py",
   ).parse_args(argv)
-  pages = [pathlib.Path("README.md"), *pathlib.Path("docs").glob("*.md")]
-  for page in [*pages, *pathlib.Path("experiments").rglob("README.md")]:
+  for page in all_pages():
     text = page.read_text()
     new = filled(text)
     if new != text:

@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ show is run, as it stands there.
+"""Every command that the pages show is run, as it stands there.
 
 A page's commands run in its order, in one folder that holds what they name:
 `PATH` and `TURNED` are folders of pictures, the Python blocks that begin with a
@@ -21,7 +21,8 @@ import pytest
 from tests import shortened
 
 ROOT = pathlib.Path(__file__).parent.parent
-PAGES = ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+PAGES = ["CONTRIBUTING.md", "README.md", "configs/README.md"]
+PAGES += [f"docs/{page.name}" for page in ROOT.glob("docs/*.md")]
 # A block; or a command in a sentence, which may be broken over two lines.
 _CODE = re.compile(
   r"```(?P<kind>bash|python)\n(?P<block>.*?)```"
@@ -44,6 +45,7 @@ def sweep():
 _LEFT_OUT = {
   "pip install": "a new environment: .ci/run runs these two, word for word",
   "prepare mnist": "downloads: tests/data/test_mnist.py has stand-ins",
+  "vonmises.py:mnist": "downloads, too",
 }
 
 

@@ -7,11 +7,11 @@ import shlex
 
 import pytest
 
+from experiments import pages
 from rotjax import cli
 from rotjax.config import load
 
-PAGES = [pathlib.Path("README.md"), *sorted(pathlib.Path("docs").glob("*.md"))]
-PAGES += sorted(pathlib.Path("experiments").rglob("README.md"))
+PAGES = pages.all_pages()
 _TABLE = re.compile(
   r"<!-- table: (?P<file>\S+) -->\n(?P<table>.*?)<!-- end of table -->",
   re.DOTALL,
@@ -101,7 +101,7 @@ def test_commands_shown_are_understood(module, argv, monkeypatch):
   import importlib
 
   if "my_package" in " ".join(argv):
-    pytest.skip("the reader's own package; test_config runs one of these")
+    pytest.skip("the reader's own package; test_commands.py runs these")
   parse_args = cli._Parser.parse_args
 
   def stop(self, args):
