@@ -4,22 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from rotjax.metrics import across_seeds
+from rotjax.metrics import across_seeds, catalogue
 from rotjax.reporting import results
 from rotjax.reporting import table as table_lib
-
-LOWER_IS_BETTER = (
-  "mae_deg",
-  "median_deg",
-  "rmse_deg",
-  "p90_deg",
-  "p95_deg",
-  "nll",
-  "crps_deg",
-  "energy_score",
-  "aurc_deg",
-)
-HIGHER_IS_BETTER = ("acc_at_", "auc_at_", "accuracy")
 
 
 def of_metric(
@@ -45,26 +32,15 @@ def of_metric(
       samples[name] = sample
       cells[name] = table_lib.Cell(sample.estimate())
   numbers = [n for n, c in cells.items() if across_seeds.known(c.estimate.mean)]
-  if len(numbers) < 2 or not ranked(metric):
+  better = catalogue.row(metric).better
+  if len(numbers) < 2 or not better:
     return cells
-  pick = max if more_is_better(metric) else min
+  pick = max if better == "higher" else min
   best = pick(numbers, key=lambda name: cells[name].estimate.mean)
   cells[best] = dataclasses.replace(cells[best], best=True)
   for name in _tied(best, samples):
     cells[name] = dataclasses.replace(cells[name], tied=True)
   return cells
-
-
-def more_is_better(metric: str) -> bool:
-  """Whether more of a metric is plainly better."""
-  plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  return plain.startswith(HIGHER_IS_BETTER)
-
-
-def ranked(metric: str) -> bool:
-  """Whether more or less of a metric is plainly better."""
-  plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  return plain in LOWER_IS_BETTER or more_is_better(metric)
 
 
 def _tied(best: str, samples: dict[str, across_seeds.Sample]) -> list[str]:

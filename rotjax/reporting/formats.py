@@ -8,19 +8,8 @@ import re
 from typing import Any
 
 from rotjax.figures import panels
-from rotjax.metrics import across_seeds
+from rotjax.metrics import across_seeds, catalogue
 from rotjax.reporting import table as table_lib
-
-# Columns whose numbers want three decimals, not two.
-_FINE = (
-  "acc",
-  "auc",
-  "coverage",
-  "near_",
-  "occupancy",
-  "saturated_share",
-  "tanh_slope",
-)
 
 
 def p_text(p: float | None) -> str:
@@ -42,12 +31,7 @@ def cell_text(key: str, cell: Any) -> str:
     p = p_text(cell.p_value)
     mean = _number(e.mean, "+.2f")
     return f"{mean} [{', '.join(between) or '–'}] {p}".rstrip()
-  # A share or a p-value near zero must not read as zero.
-  key = key.removeprefix("other_warp.")
-  fine = key.removeprefix("recalibrated_").startswith(_FINE) or key.endswith(
-    ("_p", "_excess")
-  )
-  form = ".3f" if fine else ".2f"
+  form = f".{catalogue.row(key).digits}f"
   if key.endswith("_p"):  # of several seeds, the mean
     return "<.001" if e.mean < 0.001 else f"{e.mean:.3f}"
   text = _number(e.mean, form)

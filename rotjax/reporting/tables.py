@@ -14,7 +14,7 @@ from rotjax import errors
 from rotjax import metrics as metrics_lib
 from rotjax.ablation import audits
 from rotjax.ablation import sweep as sweep_lib
-from rotjax.metrics import across_seeds
+from rotjax.metrics import across_seeds, catalogue
 from rotjax.reporting import comparison as columns_lib
 from rotjax.reporting import formats, latex, results
 from rotjax.reporting import notes as notes_lib
@@ -28,31 +28,8 @@ FACTS = {
   "seeds": "seeds",
   "audit": "audit",
 }
-# What stands in the heading of the metrics that most tables have.
-TITLES = {
-  "mae_deg": "MAE (°)",
-  "median_deg": "median (°)",
-  "nll": "NLL",
-  "recalibrated_nll": "NLL, recalibrated",
-  "recalibrated_crps_deg": "CRPS, recalibrated (°)",
-  "coverage_90": "coverage of 90 %",
-  "recalibrated_coverage_90": "coverage of 90 %, recalibrated",
-  "near_45": "near 45°",
-  "near_90": "near 90°",
-  "saturated_share": "saturated",
-}
-DEFAULT = (
-  "mae_deg",
-  "difference",
-  "other_warp.mae_deg",
-  "median_deg",
-  "nll",
-  "recalibrated_nll",
-  "recalibrated_crps_deg",
-  "coverage_90",
-  "recalibrated_coverage_90",
-  *FACTS,
-)
+_FIRST, *_OTHERS = catalogue.DEFAULT
+DEFAULT = (_FIRST, "difference", f"other_warp.{_FIRST}", *_OTHERS, *FACTS)
 
 
 def build(
@@ -89,7 +66,7 @@ def build(
   columns = [c for c in columns if found[c]]
   rows = [_row(arm, columns, found) for arm in arms]
   if sort:
-    sign = -1 if columns_lib.more_is_better(sort) else 1
+    sign = -1 if catalogue.row(sort).better == "higher" else 1
     level = {
       name: sign * cell.estimate.mean
       for name, cell in found[sort].items()
@@ -109,7 +86,7 @@ def _title(column: str, plan: sweep_lib.Sweep) -> str:
   if column == "difference":
     return f"MAE less {plan.baseline}'s (°)"
   section, _, metric = column.rpartition(".")
-  title = TITLES.get(metric) or FACTS.get(metric) or metric
+  title = FACTS.get(metric) or catalogue.row(metric).title or metric
   return title + ", other warp" * bool(section)
 
 

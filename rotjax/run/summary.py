@@ -18,7 +18,7 @@ import numpy as np
 import rotjax
 from rotjax import angles as angles_lib
 from rotjax import errors, metrics, models
-from rotjax.metrics import angular, discrete, extent, intervals
+from rotjax.metrics import angular, catalogue, discrete, extent, intervals
 from rotjax.run import run_folder
 
 _log = logging.getLogger("rotjax")
@@ -27,50 +27,6 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 
 # What the summary over seeds takes from the first.
 _SHARED = ("config_name", "parameters", "protocol", "leaks", "versions")
-
-# Metrics that get an interval over images, beside the shares within so much.
-_INTERVALS = (
-  "mae_deg",
-  "median_deg",
-  "nll",
-  "recalibrated_nll",
-  "recalibrated_crps_deg",
-)
-
-
-def _rows_of(protocol: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-  """The rows of the table on these angles: metric, words, form."""
-  low, high = extent.arc_of(protocol)
-  width, period = high - low, protocol.get("period_deg", 360.0)
-  rows = [
-    ("mae_deg", "mean absolute error", "{:.2f}°"),
-    ("median_deg", "median error", "{:.2f}°"),
-    ("rmse_deg", "root mean square error", "{:.2f}°"),
-    ("p90_deg", "90th percentile", "{:.2f}°"),
-    ("p95_deg", "95th percentile", "{:.2f}°"),
-  ]
-  for t in extent.within_deg(width):
-    rows.append((f"acc_at_{t:g}", f"within {t:g}°", "{:.1%}"))
-  auc = extent.auc_deg(width)
-  if auc is not None:
-    words = f"area under accuracy to {auc:g}°"
-    rows.append((f"auc_at_{auc:g}", words, "{:.3f}"))
-  for key, part, turn in (
-    ("share_near_90", period / 4, "a quarter turn"),
-    ("share_near_180", period / 2, "a half turn"),
-  ):
-    # Narrower than that, no answer in the range is off by so much.
-    if width > part * 8 / 9:
-      words = turn if period == 360 else f"about {part:g}°"
-      rows.append((key, f"off by {words}", "{:.2%}"))
-  return [
-    *rows,
-    ("nll", "negative log-likelihood (nats)", "{:.3f}"),
-    ("recalibrated_nll", "NLL, recalibrated (nats)", "{:.3f}"),
-    ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
-    ("coverage_90", "coverage of its 90% regions", "{:.1%}"),
-    ("recalibrated_coverage_90", "the same, recalibrated", "{:.1%}"),
-  ]
 
 
 def versions() -> dict[str, str]:
@@ -166,12 +122,10 @@ def _draw(experiment, path, p):
 
 
 def with_interval(angles: angles_lib.Angles) -> list[str]:
-  """The metrics of the table that get an interval, where they are known."""
+  """The printed metrics that have an interval, where they are known."""
   low, high = extent.arc_deg(angles)
-  return [
-    *_INTERVALS,
-    *(f"acc_at_{t:g}" for t in extent.within_deg(high - low)),
-  ]
+  lines = catalogue.printed(high - low, angles.period_deg)
+  return [name for name, _, row in lines if row.interval]
 
 
 def _intervals(p: metrics.Predictions) -> dict[str, list[float]]:
@@ -279,9 +233,13 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     )
   )
   lines: list[tuple[str, ...]] = [("test", *own, "other warp", "chance")]
-  for key, words, form in _rows_of(summary.get("protocol", {})):
+  protocol = summary.get("protocol", {})
+  low, high = extent.arc_of(protocol)
+  period_deg = protocol.get("period_deg", 360.0)
+  for key, words, row in catalogue.printed(high - low, period_deg):
     if test.get(key) is None:
       continue
+    form = row.form
     value = form.format(test[key]) if _known(test[key]) else "not finite"
     if _known(spread.get(key)):
       value += " ± " + form.format(spread[key])

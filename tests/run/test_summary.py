@@ -159,7 +159,8 @@ def test_a_plot_that_fails_costs_only_itself(tmp_path, monkeypatch):
 
 _RUN = """
 import sys
-from rotjax import cli, main, plots
+from rotjax import cli, main
+from rotjax.figures import plots
 if sys.argv[1] == "broken":
   def write_all(*_):
     raise ValueError("two\\nlines")
