@@ -10,7 +10,7 @@ from rotjax.reporting import table as table_lib
 
 
 def of_metric(
-  metric: str, arms: list[results.ArmResult]
+  metric: str, arms: list[results.Results]
 ) -> dict[str, table_lib.Cell]:
   """Arm -> cell, the best and those that tie with it marked."""
   samples, cells = {}, {}
@@ -18,7 +18,7 @@ def of_metric(
     values = _values(metric, arm)
     if not values:
       continue
-    name = arm.arm.name
+    name = arm.name
     sample = across_seeds.sample(metric, arm.predictions)
     if sample is None:
       found = np.array(values)
@@ -60,7 +60,7 @@ def _tied(best: str, samples: dict[str, across_seeds.Sample]) -> list[str]:
   return equal + [n for n, p in zip(p_values, adjusted) if p >= 0.05]
 
 
-def _values(metric: str, arm: results.ArmResult) -> list[float]:
+def _values(metric: str, arm: results.Results) -> list[float]:
   section, _, name = metric.rpartition(".")
   section = "test_other_warp" if section else "test"
   found = [s.get(section, {}).get(name) for s in arm.summaries.values()]
@@ -68,14 +68,14 @@ def _values(metric: str, arm: results.ArmResult) -> list[float]:
 
 
 def differences(
-  baseline: str, arms: list[results.ArmResult]
+  baseline: str, arms: list[results.Results]
 ) -> tuple[dict[str, table_lib.Comparison | str], str]:
   """Arm -> its error less the baseline's, and what is to be said of it."""
   samples = {}
   for arm in arms:
     sample = arm.predictions and across_seeds.sample("mae_deg", arm.predictions)
     if sample:
-      samples[arm.arm.name] = sample
+      samples[arm.name] = sample
   if baseline not in samples:
     return {}, f"No comparisons: the baseline {baseline} has no results."
   against, unpaired = {}, []

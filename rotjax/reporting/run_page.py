@@ -5,7 +5,7 @@ import pathlib
 from rotjax.figures import arms as sweep_plots
 from rotjax.figures import plots, svg
 from rotjax.metrics import across_seeds, extent
-from rotjax.reporting import page, runs
+from rotjax.reporting import page, results
 from rotjax.reporting import sections as sections_lib
 from rotjax.run import summary as summary_lib
 
@@ -14,9 +14,9 @@ def build(workdir: pathlib.Path) -> str:
   """The page as HTML.
 
   Raises:
-    UserError: see `runs.read`.
+    UserError: see `results.read`.
   """
-  item = runs.read(workdir)
+  item = results.read(workdir)
   with svg.style():
     behaviour = sections_lib.behaviour({item.name: item})
     sections = [

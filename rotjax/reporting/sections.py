@@ -9,7 +9,7 @@ from typing import Any
 from rotjax.figures import arms, panels, svg
 from rotjax.figures.drawing import matplotlib
 from rotjax.metrics import extent
-from rotjax.reporting import page, runs
+from rotjax.reporting import page, results
 
 # Galleries are embedded as they are: those of large photographs would make a
 # file that no one can send.
@@ -42,7 +42,7 @@ def grid(kind: str, found: Mapping[str, matplotlib.figure.Figure]) -> str:
   )
 
 
-def behaviour(items: Mapping[str, runs.Runs]) -> list[page.Section]:
+def behaviour(items: Mapping[str, results.Results]) -> list[page.Section]:
   """How the answers lie, err and know it: for one experiment or for many.
 
   Args:
@@ -173,7 +173,7 @@ def difference(
   return head, rows
 
 
-def foot(workdir: pathlib.Path, items: Iterable[runs.Runs]) -> str:
+def foot(workdir: pathlib.Path, items: Iterable[results.Results]) -> str:
   """Versions, the date of the newest results, and the command."""
   items = list(items)
   summaries = [s for item in items for s in item.summaries.values()]
@@ -183,7 +183,7 @@ def foot(workdir: pathlib.Path, items: Iterable[runs.Runs]) -> str:
     newest = max(file.stat().st_mtime for file in files)
     date = datetime.datetime.fromtimestamp(newest, datetime.UTC)
     pairs["newest results"] = f"{date:%Y-%m-%d %H:%M} UTC"
-    found = runs.versions(summaries)
+    found = results.versions(summaries)
     pairs["versions"] = ", ".join(f"{k} {v}" for k, v in found.items())
     devices = sorted({str(s.get("device", "unknown")) for s in summaries})
     pairs["device"] = ", ".join(devices)

@@ -2,12 +2,10 @@
 
 import pathlib
 import re
-from typing import Any
 
 from rotjax.ablation import manifest
-from rotjax.config import resolve
 from rotjax.figures import arms, svg
-from rotjax.reporting import formats, page, results, runs, tables
+from rotjax.reporting import formats, page, tables
 from rotjax.reporting import sections as sections_lib
 
 
@@ -18,9 +16,8 @@ def build(workdir: pathlib.Path) -> str:
     UserError: no sweep, or a file of a finished run is missing or broken.
   """
   plan = manifest.read(workdir)
-  # First, for it says more about a broken file than the table would.
-  found = {arm.name: _read(workdir, arm, plan) for arm in plan.arms}
   table = tables.build(plan, workdir, sort="mae_deg")
+  found = {arm.name: arm for arm in table.arms}
   order = [row.name for row in table.rows if row.name in found]
   items = {name: found[name] for name in order if found[name].summaries}
   status = {r.name: r.status for r in table.rows if r.name in found}
@@ -36,25 +33,6 @@ def build(workdir: pathlib.Path) -> str:
   lead = f'<p class="question">{page.escape(plan.question)}</p>\n'
   foot = sections_lib.foot(workdir, items.values())
   return page.document(plan.name, lead, sections, foot)
-
-
-def _read(workdir, arm, plan) -> runs.Runs:
-  folders = manifest.finished(workdir, arm)
-  for folder in folders.values():
-    results.read_summary(folder)
-  result = results.read_arm(workdir, arm)
-  config = resolve.flatten(arm.config)
-  if plan.tuning:
-    # The manifest's value is the one before tuning: no run has it.
-    tuned: Any = "not chosen yet"
-    for folder in folders.values():
-      ran = resolve.flatten(runs.read_config(folder / "config.json"))
-      tuned = ran.get(plan.tuning.field)
-    config[plan.tuning.field] = tuned
-  records = {seed: runs.read_records(f) for seed, f in folders.items()}
-  return runs.Runs(
-    arm.name, config, folders, result.summaries, result.predictions, records
-  )
 
 
 def _table(table, status):

@@ -50,7 +50,7 @@ def build(
   Raises:
     UserError: an unknown column, or a run with missing or broken files.
   """
-  arms = results.read_all(plan, workdir)
+  arms = results.read_sweep(plan, workdir)
   columns = list(columns) or list(plan.columns) or list(DEFAULT)
   _check(columns, sort, plan, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
@@ -78,7 +78,7 @@ def build(
   notes = notes_lib.build(plan, arms, note if compared else "")
   maes = {name: cell.estimate for name, cell in found["mae_deg"].items()}
   return table_lib.Table(
-    plan.name, plan.question, columns, titles, rows, notes, maes
+    *(plan.name, plan.question, columns, titles, rows, notes, maes, arms)
   )
 
 
@@ -114,8 +114,8 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
   for arm in arms:
     if not arm.summaries:
       continue
-    name, summaries = arm.arm.name, list(arm.summaries.values())
-    facts["learning_rate"][name] = f"{arm.learning_rate:g}"
+    name, summaries = arm.name, list(arm.summaries.values())
+    facts["learning_rate"][name] = f"{arm.config['optim.learning_rate']:g}"
     if "parameters" in summaries[0]:
       facts["parameters"][name] = f"{summaries[0]['parameters']:,}"
     seconds = [s["seconds"] for s in summaries if "seconds" in s]
@@ -130,13 +130,14 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
 
 
 def _row(arm, columns, found) -> table_lib.Row:
-  name = arm.arm.name
-  if arm.error and len(arm.summaries) < arm.arm.config.num_seeds:
+  name = arm.name
+  done, asked = len(arm.summaries), arm.config["num_seeds"]
+  if arm.error and done < asked:
     status = f"failed: {arm.error}"
-  elif not arm.summaries:
+  elif not done:
     status = "missing"
-  elif len(arm.summaries) < arm.arm.config.num_seeds:
-    status = f"{len(arm.summaries)} of {arm.arm.config.num_seeds} seeds"
+  elif done < asked:
+    status = f"{done} of {asked} seeds"
   else:
     status = "done"
   cells = {c: found[c][name] for c in columns if name in found[c]}
