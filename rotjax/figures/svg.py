@@ -134,7 +134,7 @@ def series(records: Records, name: str) -> Band | None:
   steps = sorted(set.intersection(*map(set, by_seed)))
   if not steps:
     return None
-  values = np.array([[found[step] for step in steps] for found in by_seed])
+  values = np.array([[logged[step] for step in steps] for logged in by_seed])
   return np.array(steps), values.mean(0), values.min(0), values.max(0)
 
 
@@ -169,18 +169,20 @@ def curve(
 
 
 def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
-  """The answers around a circle, outside the true angles, or on a strip."""
+  """The predictions around a circle, outside the true angles, or on a strip."""
   if extent.is_narrow(p.angles):
     figure, axes = _small()
     axes.set_position((0.04, 0.2, 0.92, 0.76))
   else:
     figure, axes = _small(square=True)
-  draw_answers(axes, p)
+  draw_predictions(axes, p)
   return figure
 
 
-def draw_answers(axes: matplotlib.axes.Axes, p: metrics.Predictions) -> None:
-  """`donut` into axes that are there."""
+def draw_predictions(
+  axes: matplotlib.axes.Axes, p: metrics.Predictions
+) -> None:
+  """Draws the predictions on a circle, or on a strip, into axes."""
   if extent.is_narrow(p.angles):
     panels.draw_strip(axes, p)
     axes.set(xlabel="angle (°)")

@@ -132,10 +132,10 @@ def row(name: str) -> Row:
   for wanted in (metric, metric.removeprefix("recalibrated_")):
     if wanted in METRICS:
       return METRICS[wanted]
-    for pattern, found in METRICS.items():
+    for pattern, entry in METRICS.items():
       number = re.sub("<.>", r"[0-9.]+", pattern)
       if re.fullmatch(number, wanted):
-        return found
+        return entry
   return Row()
 
 
@@ -160,8 +160,8 @@ def printed(width_deg: float, period_deg: float) -> list[tuple[str, str, Row]]:
     words = turn if period_deg == 360 else f"about {part_deg:g}°"
     names[name] = {name: words} if wide else {}
   return [
-    (name, found.words.format(fill), found)
-    for pattern, found in METRICS.items()
-    if found.words
+    (name, entry.words.format(fill), entry)
+    for pattern, entry in METRICS.items()
+    if entry.words
     for name, fill in names.get(pattern, {pattern: ""}).items()
   ]

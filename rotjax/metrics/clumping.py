@@ -149,7 +149,7 @@ def _increments(turn: np.ndarray, image: np.ndarray, cells: float, size: int):
 
 
 def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
-  """p-value of "answers and truth have one distribution", by image.
+  """p-value of "predictions and truth have one distribution", by image.
 
   The classical one takes all angles for independent. Here truth and answers
   of one image are exchanged together or not at all, 999 times at random, which
@@ -166,13 +166,16 @@ def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
   Returns:
     In [1/1000, 1].
   """
-  answer, truth = (
+  predicted, truth = (
     np.asarray(degrees, np.float64) / p.angles.period_deg % 1
     for degrees in (p.predicted_deg, p.true_deg)
   )
-  cells = _cells(answer)
+  cells = _cells(predicted)
   gap = np.subtract(
-    *(_increments(x, p.cluster, cells, p.num_clusters) for x in (answer, truth))
+    *(
+      _increments(x, p.cluster, cells, p.num_clusters)
+      for x in (predicted, truth)
+    )
   )
   # Halves and whole numbers: float32 adds them exactly up to 8 million views.
   gap = np.cumsum(gap, axis=1)[:, :-1].astype(np.float32)
@@ -187,11 +190,11 @@ def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
 
 
 def compute(p: predictions.Predictions) -> dict[str, float]:
-  """Clumping of the answers.
+  """Clumping of the predictions.
 
-  For k in MOMENTS `m{k}_excess`, |m_k| of the answers less that of the truth,
+  For k in MOMENTS `m{k}_excess`, |m_k| of the predictions less the truth's,
   and `m{k}_p`, `moment_p_value`; the shares of NEAR; `occupancy_max` and
-  `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of answers
+  `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of predictions
   against truth and `kuiper_p`. The p-values only with MIN_IMAGES images or
   more. The means of SATURATION, where the head states them.
   """
@@ -199,8 +202,8 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   enough = p.num_clusters >= MIN_IMAGES
   metrics = {}
   for k in MOMENTS:
-    answer = abs(moment(p.predicted_deg, k, period))
-    metrics[f"m{k}_excess"] = answer - abs(moment(p.true_deg, k, period))
+    predicted = abs(moment(p.predicted_deg, k, period))
+    metrics[f"m{k}_excess"] = predicted - abs(moment(p.true_deg, k, period))
     if enough:
       metrics[f"m{k}_p"] = moment_p_value(p, k)
   shares = occupancy(p.predicted_deg, period)
@@ -218,7 +221,7 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
 
 
 def chance(angles: angles_lib.Angles) -> dict[str, float]:
-  """What answers distributed as the truth would have."""
+  """What predictions distributed as the truth would have."""
   truth, period = angles.quantiles_deg(), angles.period_deg
   shares = occupancy(truth, period)
   return {

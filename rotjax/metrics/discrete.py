@@ -32,7 +32,7 @@ def nearest(
 
 
 def confusion(p: predictions.Predictions) -> tuple[np.ndarray, np.ndarray]:
-  """Counts of true against answered value, answers rounded to the nearest.
+  """Counts of true against predicted value, each rounded to the nearest.
 
   Args:
     p: predictions on at most MAX_VALUES angles.
@@ -48,9 +48,9 @@ def confusion(p: predictions.Predictions) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f"{p.angles} is not a choice of {MAX_VALUES} or fewer")
   period = p.angles.period_deg
   truth = nearest(p.true_deg, known, period)
-  answer = nearest(p.predicted_deg, known, period)
+  predicted = nearest(p.predicted_deg, known, period)
   counts = np.zeros((len(known), len(known)), np.int64)
-  np.add.at(counts, (truth.ravel(), answer.ravel()), 1)
+  np.add.at(counts, (truth.ravel(), predicted.ravel()), 1)
   return known, counts
 
 

@@ -281,7 +281,7 @@ def interval(
   if not known(name, p):
     return None
   ones = np.ones((1, p.num_clusters), np.int64)
-  found = within_limits(
+  estimate = within_limits(
     name,
     combine(
       statistic(name, p, ones),
@@ -290,6 +290,6 @@ def interval(
       influence_of(name, p),
     ),
   )
-  if found.low is None or found.high is None:
+  if estimate.low is None or estimate.high is None:
     return None
-  return found.low, found.high
+  return estimate.low, estimate.high

@@ -21,11 +21,11 @@ def of_metric(
     name = arm.name
     sample = across_seeds.sample(metric, arm.predictions)
     if sample is None:
-      found = np.array(values)
-      sd = float(found.std(ddof=1)) if len(values) > 1 else None
+      array = np.array(values)
+      sd = float(array.std(ddof=1)) if len(values) > 1 else None
       cells[name] = table_lib.Cell(
         across_seeds.Estimate(
-          float(found.mean()), sd, None, None, None, len(values)
+          float(array.mean()), sd, None, None, None, len(values)
         )
       )
     else:
@@ -54,7 +54,7 @@ def _tied(best: str, samples: dict[str, across_seeds.Sample]) -> list[str]:
     p = across_seeds.p_of(against)
     if p is not None:
       p_values[name] = p
-    elif against.mean == 0:  # the same to the last answer
+    elif against.mean == 0:  # the same to the last prediction
       equal.append(name)
   adjusted = across_seeds.holm(list(p_values.values()))
   return equal + [n for n, p in zip(p_values, adjusted) if p >= 0.05]
@@ -63,14 +63,14 @@ def _tied(best: str, samples: dict[str, across_seeds.Sample]) -> list[str]:
 def _values(metric: str, arm: results.Results) -> list[float]:
   section, _, name = metric.rpartition(".")
   section = "test_other_warp" if section else "test"
-  found = [s.get(section, {}).get(name) for s in arm.summaries.values()]
-  return [value for value in found if value is not None]
+  values = [s.get(section, {}).get(name) for s in arm.summaries.values()]
+  return [value for value in values if value is not None]
 
 
 def differences(
   baseline: str, arms: list[results.Results]
 ) -> tuple[dict[str, table_lib.Comparison | str], str]:
-  """Arm -> its error less the baseline's, and what is to be said of it."""
+  """Arm -> its error less the baseline's, and the note on the comparisons."""
   samples = {}
   for arm in arms:
     sample = arm.predictions and across_seeds.sample("mae_deg", arm.predictions)
@@ -88,8 +88,8 @@ def differences(
         against[name] = difference
   if not against:
     return {}, ""
-  found = {name: across_seeds.p_of(e) for name, e in against.items()}
-  tested = {name: p for name, p in found.items() if p is not None}
+  unadjusted = {name: across_seeds.p_of(e) for name, e in against.items()}
+  tested = {name: p for name, p in unadjusted.items() if p is not None}
   p_values = dict(zip(tested, across_seeds.holm(list(tested.values()))))
   cells: dict[str, table_lib.Comparison | str] = {
     name: table_lib.Comparison(e, p_values.get(name))

@@ -92,5 +92,5 @@ def _provenance(arms) -> list[str]:
 
 def _shared(summary):
   """A run's protocol, without what older versions did not write."""
-  found = summary.get("protocol", {})
-  return {k: v for k, v in found.items() if k != "arc_deg"}
+  protocol = summary.get("protocol", {})
+  return {k: v for k, v in protocol.items() if k != "arc_deg"}

@@ -12,7 +12,7 @@ def write(
   table: table_lib.Table,
   out: pathlib.Path,
 ) -> None:
-  """The table in every format, intervals.png and donuts.png.
+  """Writes the table in every format, intervals.png and donuts.png.
 
   Args:
     table: of the sweep.

@@ -73,8 +73,8 @@ class Results:
 
   def values(self, metric: str) -> list[float]:
     """A test metric of each seed that has it."""
-    found = [s["test"].get(metric) for s in self.summaries.values()]
-    return [value for value in found if value is not None]
+    values = [s["test"].get(metric) for s in self.summaries.values()]
+    return [value for value in values if value is not None]
 
 
 def read_predictions(folder: pathlib.Path, config: Any) -> metrics.Predictions:
@@ -264,8 +264,8 @@ def _read_arm(plan, workdir, arm) -> Results:
 
 def versions(summaries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
   """Package -> its version, or several where the runs differ."""
-  found: dict[str, set[str]] = {}
+  by_package: dict[str, set[str]] = {}
   for summary in summaries:
     for package, version in summary.get("versions", {}).items():
-      found.setdefault(package, set()).add(str(version))
-  return {package: ", ".join(sorted(v)) for package, v in found.items()}
+      by_package.setdefault(package, set()).add(str(version))
+  return {package: ", ".join(sorted(v)) for package, v in by_package.items()}

@@ -17,10 +17,10 @@ def build(workdir: pathlib.Path) -> str:
   """
   plan = manifest.read(workdir)
   table = tables.build(plan, workdir, sort="mae_deg")
-  found = {arm.name: arm for arm in table.arms}
-  order = [row.name for row in table.rows if row.name in found]
-  items = {name: found[name] for name in order if found[name].summaries}
-  status = {r.name: r.status for r in table.rows if r.name in found}
+  by_name = {arm.name: arm for arm in table.arms}
+  order = [row.name for row in table.rows if row.name in by_name]
+  items = {name: by_name[name] for name in order if by_name[name].summaries}
+  status = {r.name: r.status for r in table.rows if r.name in by_name}
   with svg.style():
     sections = [
       page.Section("table", "Results", _table(table, status)),
@@ -28,7 +28,7 @@ def build(workdir: pathlib.Path) -> str:
       page.Section("curves", "Learning curves", _curves(items)),
       *sections_lib.behaviour(items),
       page.Section("gallery", "Worst and best views", _galleries(items, plan)),
-      page.Section("configs", "Configs", _configs(found)),
+      page.Section("configs", "Configs", _configs(by_name)),
     ]
   lead = f'<p class="question">{page.escape(plan.question)}</p>\n'
   foot = sections_lib.foot(workdir, items.values())
@@ -105,8 +105,8 @@ def _galleries(items, plan):
   return sections_lib.galleries(folders, unfolded=2)
 
 
-def _configs(found):
-  configs = {name: item.config for name, item in found.items()}
+def _configs(by_name):
+  configs = {name: item.config for name, item in by_name.items()}
   head, rows = sections_lib.difference(configs)
   if rows:
     body = page.paragraph("The fields in which the arms differ:")

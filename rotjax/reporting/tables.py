@@ -54,29 +54,29 @@ def build(
   columns = list(columns) or list(plan.columns) or list(DEFAULT)
   _check(columns, sort, plan, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
-  found: dict[str, dict[str, Any]] = {
+  cells: dict[str, dict[str, Any]] = {
     c: columns_lib.of_metric(c, arms)
     for c in {*metrics, "mae_deg", sort or "mae_deg"}
   }
-  found |= _facts(arms, audits.verdicts(workdir, plan))
+  cells |= _facts(arms, audits.verdicts(workdir, plan))
   difference, note = columns_lib.differences(plan.baseline, arms)
-  found["difference"] = difference
+  cells["difference"] = difference
   compared = "difference" in columns
   # A column that would be empty tells nothing.
-  columns = [c for c in columns if found[c]]
-  rows = [_row(arm, columns, found) for arm in arms]
+  columns = [c for c in columns if cells[c]]
+  rows = [_row(arm, columns, cells) for arm in arms]
   if sort:
     sign = -1 if catalogue.row(sort).better == "higher" else 1
     level = {
       name: sign * cell.estimate.mean
-      for name, cell in found[sort].items()
+      for name, cell in cells[sort].items()
       if across_seeds.known(cell.estimate.mean)
     }
     rows.sort(key=lambda row: level.get(row.name, math.inf))
   rows.append(_chance_row(arms, columns))
   titles = {c: _title(c, plan) for c in columns}
   notes = notes_lib.build(plan, arms, note if compared else "")
-  maes = {name: cell.estimate for name, cell in found["mae_deg"].items()}
+  maes = {name: cell.estimate for name, cell in cells["mae_deg"].items()}
   return table_lib.Table(
     *(plan.name, plan.question, columns, titles, rows, notes, maes, arms)
   )
@@ -129,7 +129,7 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
   return facts
 
 
-def _row(arm, columns, found) -> table_lib.Row:
+def _row(arm, columns, cells) -> table_lib.Row:
   name = arm.name
   done, asked = len(arm.summaries), arm.config["num_seeds"]
   if arm.error and done < asked:
@@ -140,8 +140,8 @@ def _row(arm, columns, found) -> table_lib.Row:
     status = f"{done} of {asked} seeds"
   else:
     status = "done"
-  cells = {c: found[c][name] for c in columns if name in found[c]}
-  return table_lib.Row(name, status, cells)
+  own = {c: cells[c][name] for c in columns if name in cells[c]}
+  return table_lib.Row(name, status, own)
 
 
 def _chance_row(arms, columns) -> table_lib.Row:
@@ -165,7 +165,7 @@ def _chance_row(arms, columns) -> table_lib.Row:
 
 
 def to_dict(table: table_lib.Table) -> dict[str, Any]:
-  """The table as JSON takes it; what is not a number is None."""
+  """A table as JSON takes it; what is not a number is None."""
 
   def cell(c):
     if not isinstance(c, table_lib.Cell):
@@ -214,7 +214,7 @@ FILES = {
 
 
 def write_all(table: table_lib.Table, folder: pathlib.Path) -> None:
-  """table.md, .tex, .csv, .json and .html into a folder."""
+  """Writes table.md, .tex, .csv, .json and .html into a folder."""
   for ending, name in FILES.items():
     # Whatever the locale; half a character in a name loses no table.
     (folder / f"table.{ending}").write_text(

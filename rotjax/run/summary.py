@@ -31,14 +31,17 @@ _SHARED = ("config_name", "parameters", "protocol", "leaks", "versions")
 
 def versions() -> dict[str, str]:
   """Versions of what decides a run's numbers."""
-  found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+  packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
   ours = {"rotjax": rotjax.__version__, "python": platform.python_version()}
-  return {**ours, **found}
+  return {**ours, **packages}
 
 
 def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
-  """predictions.npz: `true_deg`, `predicted_deg` `[n, A]` on the period's
-  circle, `example`, `label` `[n]`, and the scores of each view."""
+  """Writes predictions.npz.
+
+  It holds `true_deg`, `predicted_deg` `[n, A]` on the period's circle,
+  `example`, `label` `[n]`, and the scores of each view.
+  """
   np.savez_compressed(
     path,
     true_deg=np.float32(angles_lib.wrap(p.true_deg, p.angles.period_deg)),
@@ -104,7 +107,7 @@ def write(
 
 
 def _draw(experiment, path, p):
-  """plots/*.png; what cannot be drawn is told, and costs no result."""
+  """Draws plots/*.png; what cannot be drawn is told, and costs no result."""
   try:
     # matplotlib: no run is to wait for it at its start.
     from rotjax.figures import plots
@@ -130,12 +133,12 @@ def with_interval(angles: angles_lib.Angles) -> list[str]:
 
 def _intervals(p: metrics.Predictions) -> dict[str, list[float]]:
   """Metric -> ends of its interval, of those that have one."""
-  found = {}
+  ends_of = {}
   for name in with_interval(p.angles):
     ends = intervals.interval(p, name) if intervals.known(name, p) else None
     if ends is not None and np.isfinite(ends).all():
-      found[name] = [round(float(end), 6) for end in ends]
-  return found
+      ends_of[name] = [round(float(end), 6) for end in ends]
+  return ends_of
 
 
 def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def _view_in_words(view) -> str:
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-  """summary.json of a run or of the seeds of one.
+  """Reads summary.json of a run or of the seeds of one.
 
   Raises:
     UserError: it is not there or not JSON.
@@ -245,8 +248,8 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
       value += " ± " + form.format(spread[key])
     ends = " to ".join(form.format(x) for x in interval.get(key) or ())
     beside = [other.get(key), test.get(f"chance_{key}")]
-    shown = [form.format(x) if _known(x) else "" for x in beside]
-    lines.append((words, value, ends, *shown))
+    formatted = [form.format(x) if _known(x) else "" for x in beside]
+    lines.append((words, value, ends, *formatted))
   # No column for what this run does not have.
   kept = (True, True, bool(interval), bool(other), True)
   return [tuple(itertools.compress(line, kept)) for line in lines]
@@ -257,7 +260,7 @@ def _known(value: Any) -> bool:
 
 
 def table(summary: Mapping[str, Any]) -> str:
-  """`rows` as text, with what a reader must know below."""
+  """The table of a summary as text, what a reader must know below."""
   lines = rows(summary)
   widths = [max(map(len, column)) for column in zip(*lines)]
   text = [
