@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from rotjax import angles as angles_lib
 from rotjax import metrics
 from rotjax.metrics import angular, discrete, extent
 
@@ -40,11 +39,6 @@ def ticks(arc: tuple[float, float], most: int) -> np.ndarray:
   step = parts[0]
   first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
   return step * np.arange(first, last + 1)
-
-
-def joined(angles: angles_lib.Angles) -> bool:
-  """Whether a curve over the angle makes sense: not on a few values."""
-  return discrete.values(angles) is None
 
 
 def by_angle(
@@ -139,6 +133,29 @@ def draw_strip(axes: Any, p: metrics.Predictions) -> None:
     xlabel="angle (degrees); what lies beyond is at the ends",
   )
   axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def draw_by_angle(
+  axes: Any,
+  p: metrics.Predictions,
+  most_ticks: int,
+  least_deg: float = -np.inf,
+  **line: Any,
+) -> None:
+  """Draws mean and median error against the true angle, none below least_deg.
+
+  On a logarithmic axis a median of zero lies so on its lower end.
+  """
+  center, mae, median = by_angle(p)
+  # Between a few possible angles there is nothing to join.
+  if discrete.values(p.angles) is not None:
+    line |= {"linestyle": "", "marker": "o"}
+  axes.plot(center, mae, color=BLUE, label="mean", **line)
+  median = np.maximum(median, least_deg)
+  axes.plot(center, median, color=ORANGE, label="median", **line)
+  arc = extent.arc_deg(p.angles)
+  xlim = with_margin(arc, p.angles.period_deg)
+  axes.set(xlim=xlim, xticks=ticks(arc, most_ticks))
 
 
 def draw_reliability(axes: Any, p: metrics.Predictions) -> bool:

@@ -99,18 +99,10 @@ def error_by_angle(p: metrics.Predictions) -> matplotlib.figure.Figure:
   """Error against the true angle; dips at multiples of 90 betray a leak."""
   figure = _figure(6.4, 3.2)
   axes = figure.subplots()
-  center, mae, median = panels.by_angle(p)
-  # Between a few possible angles there is nothing to join.
-  line = "-" if panels.joined(p.angles) else ""
-  style: dict[str, Any] = {"marker": "o", "markersize": 3, "linestyle": line}
-  axes.plot(center, mae, color=BLUE, label="mean", **style)
-  axes.plot(center, median, color=ORANGE, label="median", **style)
-  arc = extent.arc_deg(p.angles)
+  panels.draw_by_angle(axes, p, 8, marker="o", markersize=3)
   axes.set(
     xlabel="true angle (degrees)",
     ylabel="absolute error (degrees)",
-    xlim=panels.with_margin(arc, p.angles.period_deg),
-    xticks=panels.ticks(arc, 8),
     ylim=(0, None),
   )
   axes.legend(frameon=False)

@@ -195,23 +195,10 @@ def by_angle(
 ) -> matplotlib.figure.Figure:
   """Mean and median error against the true angle."""
   figure, axes = _small()
-  center, mae, median = panels.by_angle(p)
-  low = shared[0] if shared[2] else -np.inf
-  # Between a few possible angles there is nothing to join.
-  alone = not panels.joined(p.angles)
-  style: Any = {"linestyle": "", "marker": "o"} if alone else {}
-  style |= {"linewidth": 1.2, "markersize": 3}
-  axes.plot(center, mae, color=OWN, **style)
-  # On a logarithmic axis a median of zero lies on its lower end.
-  axes.plot(center, np.maximum(median, low), color=OTHER, **style)
-  arc = extent.arc_deg(p.angles)
+  least_deg = shared[0] if shared[2] else -np.inf
+  panels.draw_by_angle(axes, p, 4, least_deg, linewidth=1.2, markersize=3)
   _errors_axis(axes, shared)
-  axes.set(
-    xlabel="true angle (°)",
-    ylabel="error (°)",
-    xlim=panels.with_margin(arc, p.angles.period_deg),
-    xticks=panels.ticks(arc, 4),
-  )
+  axes.set(xlabel="true angle (°)", ylabel="error (°)")
   axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
   return figure
 
