@@ -1,4 +1,4 @@
-"""Errors of the answer, in degrees on the circle of the period."""
+"""Errors of the prediction, in degrees on the circle of the period."""
 
 import math
 
@@ -17,7 +17,7 @@ _TIE_DEG = 1e-4
 _CANCELLED = 1e-6
 
 
-def of_views(
+def view_values(
   name: str, error_deg: np.ndarray, period_deg: float
 ) -> np.ndarray | None:
   """What a metric is the mean over views of: the one place that counts.
@@ -57,7 +57,7 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
   under the curve of that share against the threshold from 0 to t, divided by
   t: exactly the mean of max(0, 1 - error/t), no histogram of thresholds.
 
-  A few answers that are a quarter or half turn off dominate the mean, so their
+  A few predictions a quarter or half turn off dominate the mean, so their
   shares stand beside it: `share_near_90` counts errors within [80, 100],
   `share_near_180` those within [170, 180], `share_over_90` those above 90, and
   `mae_mod_90_deg` is the mean after the best quarter turn was forgiven. These
@@ -89,7 +89,7 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
     *("share_near_90", "share_near_180", "share_over_90", "mae_mod_90_deg"),
   ]
   for name in means:
-    values = of_views(name, e, period_deg)
+    values = view_values(name, e, period_deg)
     if values is not None:
       metrics[name] = values.mean()
   return {name: float(value) for name, value in metrics.items()}
@@ -102,8 +102,8 @@ def correlation_js(a: np.ndarray, b: np.ndarray) -> float:
   a0 and b0 the mean directions; astropy's `circcorrcoef`. Where an angle is
   uniform on the circle, as the true angles mostly are here, its mean direction
   is undefined: a0 is then the noise of the sample, turns at random from one
-  sample to the next, and the coefficient of even a perfect answer shifted by
-  a constant turns with it. Read `correlation_t` there; this one is for
+  sample to the next, and the coefficient of even perfect predictions shifted
+  by a constant turns with it. Read `correlation_t` there; this one is for
   comparison with others.
 
   Args:

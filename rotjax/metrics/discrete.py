@@ -22,11 +22,11 @@ def values(angles: angles_lib.Angles) -> np.ndarray | None:
 
 
 def nearest(
-  angle_deg: np.ndarray, of_deg: np.ndarray, period_deg: float
+  angle_deg: np.ndarray, values_deg: np.ndarray, period_deg: float
 ) -> np.ndarray:
-  """`[...]` degrees -> `[...]` index of the nearest of `of_deg` `[v]`."""
+  """`[...]` degrees -> `[...]` index of the nearest of `values_deg` `[v]`."""
   d = angles_lib.difference(
-    np.asarray(angle_deg, np.float64)[..., None], of_deg, period_deg
+    np.asarray(angle_deg, np.float64)[..., None], values_deg, period_deg
   )
   return np.argmin(np.abs(d), axis=-1)
 

@@ -85,7 +85,7 @@ _MEDIANS = {"median_deg": lambda p: p.error_deg}
 def _view_values(name: str, p: predictions.Predictions) -> np.ndarray | None:
   """`[n, A]` what the metric `name` is the mean over views of, if it is one."""
   prefix = "recalibrated_" if name.startswith("recalibrated_") else ""
-  of_errors = angular.of_views(name, p.error_deg, p.angles.period_deg)
+  of_errors = angular.view_values(name, p.error_deg, p.angles.period_deg)
   if of_errors is not None:
     return of_errors
   if name in clumping.NEAR:

@@ -9,7 +9,7 @@ from rotjax.reporting import results
 from rotjax.reporting import table as table_lib
 
 
-def of_metric(
+def cells_of(
   metric: str, arms: list[results.Results]
 ) -> dict[str, table_lib.Cell]:
   """Arm -> cell, the best and those that tie with it marked."""

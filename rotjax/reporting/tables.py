@@ -55,7 +55,7 @@ def build(
   _check(columns, sort, plan, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
   cells: dict[str, dict[str, Any]] = {
-    c: columns_lib.of_metric(c, arms)
+    c: columns_lib.cells_of(c, arms)
     for c in {*metrics, "mae_deg", sort or "mae_deg"}
   }
   cells |= _facts(arms, audits.verdicts(workdir, plan))
