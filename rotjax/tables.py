@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
   table = tables.build(plan, workdir, columns, args.sort)
   if args.out:
     out = files.folder_to_write(args.out, "--out")
-    publish.write(plan, workdir, table, out)
+    publish.write(table, out)
   else:
     tables.write_all(table, workdir)
   print(tables.FORMATS[args.format](table), end="")

@@ -35,7 +35,7 @@ def intervals(
     chance: the chance level; None where arms differ in it.
     words: what is shown.
   """
-  # What is not finite has no place among the others: last, and in words.
+  # What is not finite cannot stand among the others: last, and in words.
   names = sorted(
     estimates, key=lambda name: _or(estimates[name].mean, math.inf)
   )
@@ -110,11 +110,10 @@ def _words(axes, chance, words):
 def learning_curves(
   records: Mapping[str, svg.Records], chance: float | None
 ) -> Figures:
-  """Validation error against steps, a band from the least to the greatest
-  seed."""
+  """Validation error against steps, a band from least to greatest seed."""
   bands = {}
-  for name, of_arm in records.items():
-    band = svg.series(of_arm, "val/mae_deg")
+  for name, by_seed in records.items():
+    band = svg.series(by_seed, "val/mae_deg")
     if band is not None:
       bands[name] = band
   shared = svg.limits([a for band in bands.values() for a in band[1:]])
@@ -125,14 +124,14 @@ def learning_curves(
 
 
 def donuts(predictions: Mapping[str, metrics.Predictions]) -> Figures:
-  """Where the answers of each arm lie on the circle."""
+  """Where the predictions of each arm lie on the circle."""
   return {name: svg.donut(p) for name, p in predictions.items()}
 
 
 def by_angle(predictions: Mapping[str, metrics.Predictions]) -> Figures:
-  """Error against the true angle."""
-  found = [panels.by_angle(p) for p in predictions.values()]
-  shared = svg.limits([np.concatenate(f[1:]) for f in found])
+  """Each arm's error against the true angle."""
+  curves = [panels.by_angle(p) for p in predictions.values()]
+  shared = svg.limits([np.concatenate(f[1:]) for f in curves])
   return {name: svg.by_angle(p, shared) for name, p in predictions.items()}
 
 
@@ -140,7 +139,9 @@ def accuracy(
   predictions: Mapping[str, Sequence[metrics.Predictions]],
 ) -> Figures:
   """Share of the views within an error, a line for each seed."""
-  arcs = [extent.arc_deg(p.angles) for of in predictions.values() for p in of]
+  arcs = [
+    extent.arc_deg(p.angles) for seeds in predictions.values() for p in seeds
+  ]
   width = min((high - low for low, high in arcs), default=360.0)
   widest = max((high - low for low, high in arcs), default=360.0) / 2
   low = 0.2 * min(extent.within_deg(width))
@@ -163,13 +164,13 @@ def donut_sheet(
   for a in axes:
     a.set_axis_off()
   for a, (name, p) in zip(axes, predictions.items(), strict=False):
-    svg.draw_answers(a, p)
+    svg.draw_predictions(a, p)
     a.set_title(name, size=_SIZE, y=0.92, pad=0)
   return figure
 
 
 def reliability(predictions: Mapping[str, metrics.Predictions]) -> Figures:
-  """Coverage of the densest regions; arms without scores are left out."""
+  """Coverage of the densest regions, of each arm that has scores."""
   return _known(svg.reliability, predictions)
 
 
@@ -188,8 +189,8 @@ def risk_coverage(
 
 
 def _known(function: Callable, items: Mapping[str, Any]) -> dict[str, Any]:
-  found = {name: function(p) for name, p in items.items()}
-  return {name: value for name, value in found.items() if value is not None}
+  results = {name: function(p) for name, p in items.items()}
+  return {name: value for name, value in results.items() if value is not None}
 
 
 def _others(name, items):

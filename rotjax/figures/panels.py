@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from rotjax import angles as angles_lib
 from rotjax import metrics
 from rotjax.metrics import angular, discrete, extent
 
@@ -40,11 +39,6 @@ def ticks(arc: tuple[float, float], most: int) -> np.ndarray:
   step = parts[0]
   first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
   return step * np.arange(first, last + 1)
-
-
-def joined(angles: angles_lib.Angles) -> bool:
-  """Whether a curve over the angle makes sense: not on a few values."""
-  return discrete.values(angles) is None
 
 
 def by_angle(
@@ -91,7 +85,7 @@ def _ring(axes, phase, bottom, tallest, color):
 
 
 def draw_donut(axes: Any, p: metrics.Predictions, size: float = 6.5) -> None:
-  """The answers around a circle, outside the true angles.
+  """Draws the predictions around a circle, outside the true angles.
 
   Args:
     axes: of a square figure, made bare.
@@ -106,7 +100,7 @@ def draw_donut(axes: Any, p: metrics.Predictions, size: float = 6.5) -> None:
     x, y = -np.sin(k * np.pi / 4), np.cos(k * np.pi / 4)
     axes.plot([0.97 * x, 0.91 * x], [0.97 * y, 0.91 * y], "k", linewidth=0.5)
     if k % 2 == 0:
-      # From -period/2 on, as the answers are.
+      # From -period/2 on, as the predictions are.
       words = f"{(k if k < 6 else -2) * p.angles.period_deg / 8:g}°"
       axes.text(0.29 * x, 0.29 * y, words, ha="center", va="center", size=size)
   reach = 1.03 + _TALLEST
@@ -115,7 +109,7 @@ def draw_donut(axes: Any, p: metrics.Predictions, size: float = 6.5) -> None:
 
 
 def draw_strip(axes: Any, p: metrics.Predictions) -> None:
-  """Predictions above, true angles below a line that is the trained range."""
+  """Draws predictions above, true angles below a line, the trained range."""
   arc, period = extent.arc_deg(p.angles), p.angles.period_deg
   low, high = with_margin(arc, period)
   # 12, 24 or 36 bars on the arc, and its margins' own.
@@ -141,23 +135,46 @@ def draw_strip(axes: Any, p: metrics.Predictions) -> None:
   axes.spines[["top", "right", "left"]].set_visible(False)
 
 
+def draw_by_angle(
+  axes: Any,
+  p: metrics.Predictions,
+  most_ticks: int,
+  least_deg: float = -np.inf,
+  **line: Any,
+) -> None:
+  """Draws mean and median error against the true angle, none below least_deg.
+
+  On a logarithmic axis a median of zero lies so on its lower end.
+  """
+  center, mae, median = by_angle(p)
+  # Between a few possible angles there is nothing to join.
+  if discrete.values(p.angles) is not None:
+    line |= {"linestyle": "", "marker": "o"}
+  axes.plot(center, mae, color=BLUE, label="mean", **line)
+  median = np.maximum(median, least_deg)
+  axes.plot(center, median, color=ORANGE, label="median", **line)
+  arc = extent.arc_deg(p.angles)
+  xlim = with_margin(arc, p.angles.period_deg)
+  axes.set(xlim=xlim, xticks=ticks(arc, most_ticks))
+
+
 def draw_reliability(axes: Any, p: metrics.Predictions) -> bool:
-  """`reliability` into axes that are there; False where no score is known."""
-  found = {
+  """Draws reliability into axes; False where no score is known."""
+  ranks = {
     name: np.sort(p.scores[name].ravel())
     for name in ("hpd_rank", "recalibrated_hpd_rank")
     if name in p.scores
   }
   level = np.linspace(0, 1, 101)
   axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
-  for name, rank in found.items():
+  for name, rank in ranks.items():
     held = np.searchsorted(rank, level, side="right") / rank.size
     raw = name == "hpd_rank"
     words = "as trained" if raw else "recalibrated"
     color = ORANGE if raw else BLUE
     axes.plot(level, held, color=color, linewidth=1.3, label=words)
   axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
-  return bool(found)
+  return bool(ranks)
 
 
 def shortened(name: str, most: int = 60) -> str:

@@ -57,13 +57,13 @@ def predicted_against_true(p: metrics.Predictions) -> matplotlib.figure.Figure:
   arc = extent.arc_deg(p.angles)
   low, high = panels.with_margin(arc, p.angles.period_deg)
   truth = extent.onto(p.true_deg, arc, p.angles.period_deg).ravel()
-  answer = extent.onto(p.predicted_deg, arc, p.angles.period_deg).ravel()
-  off = (answer < low) | (answer > high)
+  predicted = extent.onto(p.predicted_deg, arc, p.angles.period_deg).ravel()
+  off = (predicted < low) | (predicted > high)
   size = min(2.0, 4000 / truth.size + 0.4)
   axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=0)
   axes.scatter(
     truth[~off],
-    answer[~off],
+    predicted[~off],
     s=size,
     color=BLUE,
     linewidths=0,
@@ -73,7 +73,7 @@ def predicted_against_true(p: metrics.Predictions) -> matplotlib.figure.Figure:
   if off.any():
     axes.scatter(
       truth[off],
-      np.clip(answer[off], low, high),
+      np.clip(predicted[off], low, high),
       s=max(4 * size, 5),
       color=ORANGE,
       linewidths=0,
@@ -99,18 +99,10 @@ def error_by_angle(p: metrics.Predictions) -> matplotlib.figure.Figure:
   """Error against the true angle; dips at multiples of 90 betray a leak."""
   figure = _figure(6.4, 3.2)
   axes = figure.subplots()
-  center, mae, median = panels.by_angle(p)
-  # Between a few possible angles there is nothing to join.
-  line = "-" if panels.joined(p.angles) else ""
-  style: dict[str, Any] = {"marker": "o", "markersize": 3, "linestyle": line}
-  axes.plot(center, mae, color=BLUE, label="mean", **style)
-  axes.plot(center, median, color=ORANGE, label="median", **style)
-  arc = extent.arc_deg(p.angles)
+  panels.draw_by_angle(axes, p, 8, marker="o", markersize=3)
   axes.set(
     xlabel="true angle (degrees)",
     ylabel="absolute error (degrees)",
-    xlim=panels.with_margin(arc, p.angles.period_deg),
-    xticks=panels.ticks(arc, 8),
     ylim=(0, None),
   )
   axes.legend(frameon=False)
@@ -174,11 +166,13 @@ def gallery(
     axes.set_axis_off()
   for words, row, line in zip(("worst", "best"), rows, grid):
     for axes, (n, a) in zip(line, row):
-      truth, answer = p.true_deg[n, a], p.predicted_deg[n, a]
+      true_deg, predicted_deg = p.true_deg[n, a], p.predicted_deg[n, a]
       image = test.__getitems__([n])["image"][0]
       known = 0 if test.angle_deg is None else test.angle_deg[n]
-      picture = np.asarray(render(image, np.float32(truth - known)))
-      _picture_with_arrows(axes, picture, truth, answer, experiment.view)
+      picture = np.asarray(render(image, np.float32(true_deg - known)))
+      _picture_with_arrows(
+        axes, picture, true_deg, predicted_deg, experiment.view
+      )
       axes.set_title(
         f"{words if axes is line[0] else ''} {p.error_deg[n, a]:.1f}°",
         fontsize=8,
@@ -189,11 +183,11 @@ def gallery(
   return figure
 
 
-def _picture_with_arrows(axes, picture, truth_deg, answer_deg, view):
+def _picture_with_arrows(axes, picture, true_deg, predicted_deg, view):
   top = 1 if view.pixel_range == "unit" else 255
   axes.imshow(np.clip(picture / top, 0, 1), cmap="gray", vmin=0, vmax=1)
   middle, length = (view.size - 1) / 2, 0.42 * view.size
-  for angle, color in ((truth_deg, GREEN), (answer_deg, ORANGE)):
+  for angle, color in ((true_deg, GREEN), (predicted_deg, ORANGE)):
     # Up on the screen, turned counter-clockwise; y points down.
     dx, dy = -np.sin(np.deg2rad(angle)), -np.cos(np.deg2rad(angle))
     axes.annotate(

@@ -134,7 +134,7 @@ def series(records: Records, name: str) -> Band | None:
   steps = sorted(set.intersection(*map(set, by_seed)))
   if not steps:
     return None
-  values = np.array([[found[step] for step in steps] for found in by_seed])
+  values = np.array([[logged[step] for step in steps] for logged in by_seed])
   return np.array(steps), values.mean(0), values.min(0), values.max(0)
 
 
@@ -169,18 +169,20 @@ def curve(
 
 
 def donut(p: metrics.Predictions) -> matplotlib.figure.Figure:
-  """The answers around a circle, outside the true angles, or on a strip."""
+  """The predictions around a circle, outside the true angles, or on a strip."""
   if extent.is_narrow(p.angles):
     figure, axes = _small()
     axes.set_position((0.04, 0.2, 0.92, 0.76))
   else:
     figure, axes = _small(square=True)
-  draw_answers(axes, p)
+  draw_predictions(axes, p)
   return figure
 
 
-def draw_answers(axes: matplotlib.axes.Axes, p: metrics.Predictions) -> None:
-  """`donut` into axes that are there."""
+def draw_predictions(
+  axes: matplotlib.axes.Axes, p: metrics.Predictions
+) -> None:
+  """Draws the predictions on a circle, or on a strip, into axes."""
   if extent.is_narrow(p.angles):
     panels.draw_strip(axes, p)
     axes.set(xlabel="angle (°)")
@@ -193,23 +195,10 @@ def by_angle(
 ) -> matplotlib.figure.Figure:
   """Mean and median error against the true angle."""
   figure, axes = _small()
-  center, mae, median = panels.by_angle(p)
-  low = shared[0] if shared[2] else -np.inf
-  # Between a few possible angles there is nothing to join.
-  alone = not panels.joined(p.angles)
-  style: Any = {"linestyle": "", "marker": "o"} if alone else {}
-  style |= {"linewidth": 1.2, "markersize": 3}
-  axes.plot(center, mae, color=OWN, **style)
-  # On a logarithmic axis a median of zero lies on its lower end.
-  axes.plot(center, np.maximum(median, low), color=OTHER, **style)
-  arc = extent.arc_deg(p.angles)
+  least_deg = shared[0] if shared[2] else -np.inf
+  panels.draw_by_angle(axes, p, 4, least_deg, linewidth=1.2, markersize=3)
   _errors_axis(axes, shared)
-  axes.set(
-    xlabel="true angle (°)",
-    ylabel="error (°)",
-    xlim=panels.with_margin(arc, p.angles.period_deg),
-    xticks=panels.ticks(arc, 4),
-  )
+  axes.set(xlabel="true angle (°)", ylabel="error (°)")
   axes.grid(axis="x", color="#E4E4E4", linewidth=0.6)
   return figure
 

@@ -1,9 +1,10 @@
 """Metrics: one kind a file, each `compute(predictions) -> {name: number}`.
 
-A new kind is one file and one line in `METRICS` (and one in `CHANCE`, where an
-answer that looks at no image has a level worth printing). All run on the host,
-in NumPy and float64, on `Predictions`; what has to be computed beside the
-network, from its density, is `probabilistic.density_scores`.
+A new kind is one file and one line in `METRICS` (and one in `CHANCE`, where a
+prediction that looks at no image has a level worth printing); how each number
+is shown is a row of `catalogue`. All run on the host, in NumPy and float64, on
+`Predictions`; what has to be computed beside the network, from its density, is
+`probabilistic.density_scores`.
 
     results = metrics.compute(p)
     levels = {f"chance_{k}": v for k, v in metrics.chance(p.angles).items()}
@@ -42,7 +43,7 @@ def compute(p: Predictions) -> dict[str, float]:
 
 
 def chance(angles: angles_lib.Angles) -> dict[str, float]:
-  """What an answer that looks at no image gets, under the metric's own name.
+  """What a prediction that looks at no image gets, by the metric's own name.
 
   Metrics for which no such level makes sense are not in it.
   """

@@ -49,7 +49,7 @@ class Sample:
   num_images: int
 
   def estimate(self) -> Estimate:
-    """Of the arm alone."""
+    """The arm's mean over seeds, its spread and interval."""
     estimate = combine(
       np.array(list(self.values.values())),
       np.stack(list(self.draws.values())),
@@ -59,7 +59,7 @@ class Sample:
     return intervals.within_limits(self.name, estimate)
 
   def minus(self, other: "Sample") -> Estimate | None:
-    """Of the difference, seed by seed on the same images.
+    """The difference from another arm, seed by seed on the same images.
 
     None where no seed is common, or images or angles differ.
     """
@@ -101,12 +101,12 @@ def sample(
 
 
 def known(value: float | None) -> bool:
-  """Whether there is such a number: an interval of one image has no ends."""
+  """Whether a number is there and finite: one image has no interval."""
   return value is not None and math.isfinite(value)
 
 
 def ends(estimate: Any) -> tuple[float, float] | None:
-  """Its 95 % interval; None where too little is known for one.
+  """The 95 % interval of an estimate; None where too little is known.
 
   A spread of zero is that of one image, or of results that are all the same:
   no knowledge of where others would lie.
@@ -116,6 +116,6 @@ def ends(estimate: Any) -> tuple[float, float] | None:
 
 
 def p_of(estimate: Any) -> float | None:
-  """Its p-value; None where it has none, or no interval."""
+  """The p-value of an estimate; None where it has none, or no interval."""
   p = estimate.p_value
   return p if ends(estimate) and known(p) else None

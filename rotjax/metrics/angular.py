@@ -1,4 +1,4 @@
-"""Errors of the answer, in degrees on the circle of the period."""
+"""Errors of the prediction, in degrees on the circle of the period."""
 
 import math
 
@@ -17,7 +17,7 @@ _TIE_DEG = 1e-4
 _CANCELLED = 1e-6
 
 
-def of_views(
+def view_values(
   name: str, error_deg: np.ndarray, period_deg: float
 ) -> np.ndarray | None:
   """What a metric is the mean over views of: the one place that counts.
@@ -57,7 +57,7 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
   under the curve of that share against the threshold from 0 to t, divided by
   t: exactly the mean of max(0, 1 - error/t), no histogram of thresholds.
 
-  A few answers that are a quarter or half turn off dominate the mean, so their
+  A few predictions a quarter or half turn off dominate the mean, so their
   shares stand beside it: `share_near_90` counts errors within [80, 100],
   `share_near_180` those within [170, 180], `share_over_90` those above 90, and
   `mae_mod_90_deg` is the mean after the best quarter turn was forgiven. These
@@ -89,7 +89,7 @@ def error_metrics(error_deg: np.ndarray, period_deg: float) -> dict[str, float]:
     *("share_near_90", "share_near_180", "share_over_90", "mae_mod_90_deg"),
   ]
   for name in means:
-    values = of_views(name, e, period_deg)
+    values = view_values(name, e, period_deg)
     if values is not None:
       metrics[name] = values.mean()
   return {name: float(value) for name, value in metrics.items()}
@@ -102,8 +102,8 @@ def correlation_js(a: np.ndarray, b: np.ndarray) -> float:
   a0 and b0 the mean directions; astropy's `circcorrcoef`. Where an angle is
   uniform on the circle, as the true angles mostly are here, its mean direction
   is undefined: a0 is then the noise of the sample, turns at random from one
-  sample to the next, and the coefficient of even a perfect answer shifted by
-  a constant turns with it. Read `correlation_t` there; this one is for
+  sample to the next, and the coefficient of even perfect predictions shifted
+  by a constant turns with it. Read `correlation_t` there; this one is for
   comparison with others.
 
   Args:
@@ -149,7 +149,7 @@ def correlation_t(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
-  """Where the errors point, and how the answers go with the truth.
+  """Where the errors point, and how the predictions go with the truth.
 
   `bias_deg` is the mean direction of the signed errors, `bias_median_deg` their
   circular median (a constant offset, as of half a bin, shows in both; flips
@@ -160,17 +160,17 @@ def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
   """
   residual = p.angles.to_theta(p.residual_deg.ravel())
   truth = p.angles.to_theta(np.asarray(p.true_deg, np.float64).ravel())
-  answer = p.angles.to_theta(np.asarray(p.predicted_deg, np.float64).ravel())
-  found: dict[str, float] = {}
+  predicted = p.angles.to_theta(np.asarray(p.predicted_deg, np.float64).ravel())
+  measures: dict[str, float] = {}
   length = min(1.0, abs(np.exp(1j * residual).mean()))
   if length > _CANCELLED:
-    found["bias_deg"] = float(angles_lib.circular_mean(residual))
-    found["circular_sd_deg"] = math.sqrt(-2 * math.log(length))
-  found["bias_median_deg"] = angles_lib.circular_median(residual)
-  degrees = {k: float(p.angles.to_degrees(v)) for k, v in found.items()}
+    measures["bias_deg"] = float(angles_lib.circular_mean(residual))
+    measures["circular_sd_deg"] = math.sqrt(-2 * math.log(length))
+  measures["bias_median_deg"] = angles_lib.circular_median(residual)
+  degrees = {k: float(p.angles.to_degrees(v)) for k, v in measures.items()}
   return {k: v for k, v in degrees.items() if not math.isnan(v)} | {
-    "correlation_js": correlation_js(truth, answer),
-    "correlation_t": correlation_t(truth, answer),
+    "correlation_js": correlation_js(truth, predicted),
+    "correlation_t": correlation_t(truth, predicted),
   }
 
 
@@ -180,7 +180,7 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
 
 
 def chance(angles: angles_lib.Angles) -> dict[str, float]:
-  """`error_metrics` of the best constant answer, which looks at no image.
+  """`error_metrics` of the best constant prediction, which looks at no image.
 
   The best constant is the middle of a range, or of several values the circular
   median. On the full circle every constant gives 90, 90 and 103.9 degrees of
@@ -189,12 +189,12 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
   truth = angles.quantiles_deg()
   if angles.discrete_deg is None:
     # Between two quantiles, so that shares are exact: 20 of 3,600 within 1.
-    answer = angles.range_deg[0] + angles.width_deg / 2
+    constant_deg = angles.range_deg[0] + angles.width_deg / 2
   else:
     best = angles_lib.least_distant(angles.to_theta(truth))
-    answer = angles.to_degrees(best[0])
+    constant_deg = angles.to_degrees(best[0])
   error = np.abs(
-    angles_lib.difference(truth, np.asarray(answer), angles.period_deg)
+    angles_lib.difference(truth, np.asarray(constant_deg), angles.period_deg)
   )
   return error_metrics(error, angles.period_deg) | {
     "correlation_js": 0.0,

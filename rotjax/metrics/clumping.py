@@ -1,4 +1,4 @@
-"""Do the answers gather at certain angles that the truth does not favour?
+"""Do the predictions gather at certain angles that the truth does not favour?
 
 Everything here counts degrees of a circle of 360; on a shorter period all
 numbers shrink by period/360 (with period 180, "multiples of 45" are multiples
@@ -12,8 +12,8 @@ import numpy as np
 from rotjax import angles as angles_lib
 from rotjax.metrics import predictions
 
-# m_8 sees multiples of 45 degrees, m_4 tells axes from diagonals, m_18 and
-# m_36 see grids of 20 and 10; m_1 alone tells one constant answer from several
+# m_8 sees multiples of 45 degrees, m_4 tells axes from diagonals, m_18 and m_36
+# see grids of 20 and 10; m_1 alone tells one constant prediction from several
 # clumps that cancel in it.
 MOMENTS = (1, 4, 8, 18, 36)
 MIN_IMAGES = 8
@@ -31,16 +31,16 @@ def moment(angle_deg: np.ndarray, k: int, period_deg: float) -> complex:
 
 
 def moment_p_value(p: predictions.Predictions, k: int) -> float:
-  """p-value of "the errors pull the answers no k-fold way".
+  """p-value of "the errors pull the predictions no k-fold way".
 
-  With theta the truth and e the error, the answers' moment is
+  With theta the truth and e the error, the predictions' moment is
   E exp(ik theta) exp(ik e). Where errors do not depend on the angle, that is
   the product of the two means, whatever grid the truth lies on and however
   biased or broad the errors are; the covariance of the two factors is what
   clumping adds. It is tested against zero with a Wald test (Hotelling's T^2,
   two degrees of freedom) whose variance is that between images, for the views
   of one image are not independent. On a truth that itself lies on the k-fold
-  grid nothing can be told, and the answer is 1.
+  grid nothing can be told, and the p-value is 1.
 
   Args:
     p: predictions on at least MIN_IMAGES images.
@@ -112,11 +112,11 @@ def kuiper_statistic(
 
 
 def _cells(turn: np.ndarray) -> float:
-  """Into how many cells to cut the circle for answers `[...]` in turns.
+  """Into how many cells to cut the circle for predictions `[...]` in turns.
 
-  A fraction where the last one is shorter. Answers on a grid finer than 2
-  degrees lie on the edges, which count them half; answers on a coarser one do
-  clump.
+  A fraction where the last one is shorter. Predictions on a grid finer than 2
+  degrees lie on the edges, which count them half; predictions on a coarser one
+  do clump.
   """
   gaps = np.diff(np.unique(turn))
   gaps = gaps[gaps > 1e-5]  # less is the rounding of one value
@@ -149,15 +149,15 @@ def _increments(turn: np.ndarray, image: np.ndarray, cells: float, size: int):
 
 
 def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
-  """p-value of "answers and truth have one distribution", by image.
+  """p-value of "predictions and truth have one distribution", by image.
 
-  The classical one takes all angles for independent. Here truth and answers
+  The classical one takes all angles for independent. Here truth and predictions
   of one image are exchanged together or not at all, 999 times at random, which
   keeps whatever ties an image's views to each other and to their truth; V is
-  taken at some 360 angles. Answers on a grid finer than 2 degrees, as argmax
-  of bins gives, pass for what was rounded to it. On a grid of truths or a
-  restricted range any error at all spreads the answers beyond the truth, and p
-  is small without a fault.
+  taken at some 360 angles. Predictions on a grid finer than 2 degrees, as
+  argmax of bins gives, pass for what was rounded to it. On a grid of truths or
+  a restricted range any error at all spreads the predictions beyond the truth,
+  and p is small without a fault.
 
   Args:
     p: the predictions.
@@ -166,13 +166,16 @@ def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
   Returns:
     In [1/1000, 1].
   """
-  answer, truth = (
+  predicted, truth = (
     np.asarray(degrees, np.float64) / p.angles.period_deg % 1
     for degrees in (p.predicted_deg, p.true_deg)
   )
-  cells = _cells(answer)
+  cells = _cells(predicted)
   gap = np.subtract(
-    *(_increments(x, p.cluster, cells, p.num_clusters) for x in (answer, truth))
+    *(
+      _increments(x, p.cluster, cells, p.num_clusters)
+      for x in (predicted, truth)
+    )
   )
   # Halves and whole numbers: float32 adds them exactly up to 8 million views.
   gap = np.cumsum(gap, axis=1)[:, :-1].astype(np.float32)
@@ -187,11 +190,11 @@ def kuiper_p_value(p: predictions.Predictions, seed: int = 0) -> float:
 
 
 def compute(p: predictions.Predictions) -> dict[str, float]:
-  """Clumping of the answers.
+  """Clumping of the predictions.
 
-  For k in MOMENTS `m{k}_excess`, |m_k| of the answers less that of the truth,
+  For k in MOMENTS `m{k}_excess`, |m_k| of the predictions less the truth's,
   and `m{k}_p`, `moment_p_value`; the shares of NEAR; `occupancy_max` and
-  `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of answers
+  `occupancy_min` over the eight cells (uniform .125); `kuiper_v` of predictions
   against truth and `kuiper_p`. The p-values only with MIN_IMAGES images or
   more. The means of SATURATION, where the head states them.
   """
@@ -199,8 +202,8 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
   enough = p.num_clusters >= MIN_IMAGES
   metrics = {}
   for k in MOMENTS:
-    answer = abs(moment(p.predicted_deg, k, period))
-    metrics[f"m{k}_excess"] = answer - abs(moment(p.true_deg, k, period))
+    predicted = abs(moment(p.predicted_deg, k, period))
+    metrics[f"m{k}_excess"] = predicted - abs(moment(p.true_deg, k, period))
     if enough:
       metrics[f"m{k}_p"] = moment_p_value(p, k)
   shares = occupancy(p.predicted_deg, period)
@@ -218,7 +221,7 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
 
 
 def chance(angles: angles_lib.Angles) -> dict[str, float]:
-  """What answers distributed as the truth would have."""
+  """What predictions distributed as the truth would have."""
   truth, period = angles.quantiles_deg(), angles.period_deg
   shares = occupancy(truth, period)
   return {

@@ -22,17 +22,17 @@ def values(angles: angles_lib.Angles) -> np.ndarray | None:
 
 
 def nearest(
-  angle_deg: np.ndarray, of_deg: np.ndarray, period_deg: float
+  angle_deg: np.ndarray, values_deg: np.ndarray, period_deg: float
 ) -> np.ndarray:
-  """`[...]` degrees -> `[...]` index of the nearest of `of_deg` `[v]`."""
+  """`[...]` degrees -> `[...]` index of the nearest of `values_deg` `[v]`."""
   d = angles_lib.difference(
-    np.asarray(angle_deg, np.float64)[..., None], of_deg, period_deg
+    np.asarray(angle_deg, np.float64)[..., None], values_deg, period_deg
   )
   return np.argmin(np.abs(d), axis=-1)
 
 
 def confusion(p: predictions.Predictions) -> tuple[np.ndarray, np.ndarray]:
-  """Counts of true against answered value, answers rounded to the nearest.
+  """Counts of true against predicted value, each rounded to the nearest.
 
   Args:
     p: predictions on at most MAX_VALUES angles.
@@ -48,9 +48,9 @@ def confusion(p: predictions.Predictions) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f"{p.angles} is not a choice of {MAX_VALUES} or fewer")
   period = p.angles.period_deg
   truth = nearest(p.true_deg, known, period)
-  answer = nearest(p.predicted_deg, known, period)
+  predicted = nearest(p.predicted_deg, known, period)
   counts = np.zeros((len(known), len(known)), np.int64)
-  np.add.at(counts, (truth.ravel(), answer.ravel()), 1)
+  np.add.at(counts, (truth.ravel(), predicted.ravel()), 1)
   return known, counts
 
 

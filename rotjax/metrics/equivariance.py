@@ -1,4 +1,4 @@
-"""Does the answer turn with the image? |wrap(f(turn_a x) - f(x) - a)|.
+"""Does the prediction turn with the image? |wrap(f(turn_a x) - f(x) - a)|.
 
 Nothing has to be evaluated again: the views of one image are each other's
 turned copies, and the equivariance error of a pair is the difference of their

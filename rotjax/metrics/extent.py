@@ -73,8 +73,8 @@ def onto(
 
 def within_deg(width_deg: float) -> tuple[float, ...]:
   """Thresholds t whose `acc_at_t` is worth a row, on an arc of this width."""
-  found = [t for t in _ROWS if t <= width_deg / 10] or _ROWS[:1]
-  return tuple(found[-_NUM_ROWS:])
+  thresholds = [t for t in _ROWS if t <= width_deg / 10] or _ROWS[:1]
+  return tuple(thresholds[-_NUM_ROWS:])
 
 
 def auc_deg(width_deg: float) -> float | None:

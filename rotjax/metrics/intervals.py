@@ -85,7 +85,7 @@ _MEDIANS = {"median_deg": lambda p: p.error_deg}
 def _view_values(name: str, p: predictions.Predictions) -> np.ndarray | None:
   """`[n, A]` what the metric `name` is the mean over views of, if it is one."""
   prefix = "recalibrated_" if name.startswith("recalibrated_") else ""
-  of_errors = angular.of_views(name, p.error_deg, p.angles.period_deg)
+  of_errors = angular.view_values(name, p.error_deg, p.angles.period_deg)
   if of_errors is not None:
     return of_errors
   if name in clumping.NEAR:
@@ -281,7 +281,7 @@ def interval(
   if not known(name, p):
     return None
   ones = np.ones((1, p.num_clusters), np.int64)
-  found = within_limits(
+  estimate = within_limits(
     name,
     combine(
       statistic(name, p, ones),
@@ -290,6 +290,6 @@ def interval(
       influence_of(name, p),
     ),
   )
-  if found.low is None or found.high is None:
+  if estimate.low is None or estimate.high is None:
     return None
-  return found.low, found.high
+  return estimate.low, estimate.high

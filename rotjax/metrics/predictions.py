@@ -11,17 +11,17 @@ from rotjax import angles as angles_lib
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-  """n images, each turned by A angles, and what was answered.
+  """n images, each turned by A angles, and what was predicted.
 
   A "view" is one image at one angle. Degrees are counter-clockwise.
 
   Attributes:
     true_deg: `[n, A]` the angle that was applied.
-    predicted_deg: `[n, A]` the answer, in [-period/2, period/2).
+    predicted_deg: `[n, A]` the prediction, in [-period/2, period/2).
     example: `[n]` index of the image in its dataset. Rows with the same index
       are views of one image and are never counted as independent.
     label: `[n]` class of the image.
-    angles: the circle on which the answers are scored.
+    angles: the circle on which the predictions are scored.
     scores: `[n, A]` numbers of each view, by name: `probabilistic.in_degrees`
       lists them. Present only where the head states a density; the names with
       the prefix "recalibrated_" are there for every head, and what
@@ -52,7 +52,7 @@ class Predictions:
 
   @functools.cached_property
   def residual_deg(self) -> np.ndarray:
-    """`[n, A]` answer less truth, wrapped to [-period/2, period/2)."""
+    """`[n, A]` prediction less truth, wrapped to [-period/2, period/2)."""
     return angles_lib.difference(
       np.asarray(self.predicted_deg, np.float64),
       np.asarray(self.true_deg, np.float64),
@@ -61,7 +61,7 @@ class Predictions:
 
   @property
   def error_deg(self) -> np.ndarray:
-    """`[n, A]` the shortest turn from truth to answer, in [0, period/2]."""
+    """`[n, A]` the shortest turn from truth to prediction, in [0, period/2]."""
     return np.abs(self.residual_deg)
 
   @functools.cached_property

@@ -317,8 +317,8 @@ def compute(p: predictions.Predictions) -> dict[str, float]:
     scores = {
       k: p.scores[prefix + k] for k in _SCORES if prefix + k in p.scores
     }
-    found = _density_metrics(scores, p.error_deg, p.angles.width_deg)
-    metrics |= {prefix + k: float(v) for k, v in found.items()}
+    means = _density_metrics(scores, p.error_deg, p.angles.width_deg)
+    metrics |= {prefix + k: float(v) for k, v in means.items()}
   return metrics
 
 

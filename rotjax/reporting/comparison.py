@@ -4,26 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from rotjax.metrics import across_seeds
+from rotjax.metrics import across_seeds, catalogue
 from rotjax.reporting import results
 from rotjax.reporting import table as table_lib
 
-LOWER_IS_BETTER = (
-  "mae_deg",
-  "median_deg",
-  "rmse_deg",
-  "p90_deg",
-  "p95_deg",
-  "nll",
-  "crps_deg",
-  "energy_score",
-  "aurc_deg",
-)
-HIGHER_IS_BETTER = ("acc_at_", "auc_at_", "accuracy")
 
-
-def of_metric(
-  metric: str, arms: list[results.ArmResult]
+def cells_of(
+  metric: str, arms: list[results.Results]
 ) -> dict[str, table_lib.Cell]:
   """Arm -> cell, the best and those that tie with it marked."""
   samples, cells = {}, {}
@@ -31,40 +18,29 @@ def of_metric(
     values = _values(metric, arm)
     if not values:
       continue
-    name = arm.arm.name
+    name = arm.name
     sample = across_seeds.sample(metric, arm.predictions)
     if sample is None:
-      found = np.array(values)
-      sd = float(found.std(ddof=1)) if len(values) > 1 else None
+      array = np.array(values)
+      sd = float(array.std(ddof=1)) if len(values) > 1 else None
       cells[name] = table_lib.Cell(
         across_seeds.Estimate(
-          float(found.mean()), sd, None, None, None, len(values)
+          float(array.mean()), sd, None, None, None, len(values)
         )
       )
     else:
       samples[name] = sample
       cells[name] = table_lib.Cell(sample.estimate())
   numbers = [n for n, c in cells.items() if across_seeds.known(c.estimate.mean)]
-  if len(numbers) < 2 or not ranked(metric):
+  better = catalogue.row(metric).better
+  if len(numbers) < 2 or not better:
     return cells
-  pick = max if more_is_better(metric) else min
+  pick = max if better == "higher" else min
   best = pick(numbers, key=lambda name: cells[name].estimate.mean)
   cells[best] = dataclasses.replace(cells[best], best=True)
   for name in _tied(best, samples):
     cells[name] = dataclasses.replace(cells[name], tied=True)
   return cells
-
-
-def more_is_better(metric: str) -> bool:
-  """Whether more of a metric is plainly better."""
-  plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  return plain.startswith(HIGHER_IS_BETTER)
-
-
-def ranked(metric: str) -> bool:
-  """Whether more or less of a metric is plainly better."""
-  plain = metric.removeprefix("other_warp.").removeprefix("recalibrated_")
-  return plain in LOWER_IS_BETTER or more_is_better(metric)
 
 
 def _tied(best: str, samples: dict[str, across_seeds.Sample]) -> list[str]:
@@ -78,28 +54,28 @@ def _tied(best: str, samples: dict[str, across_seeds.Sample]) -> list[str]:
     p = across_seeds.p_of(against)
     if p is not None:
       p_values[name] = p
-    elif against.mean == 0:  # the same to the last answer
+    elif against.mean == 0:  # the same to the last prediction
       equal.append(name)
   adjusted = across_seeds.holm(list(p_values.values()))
   return equal + [n for n, p in zip(p_values, adjusted) if p >= 0.05]
 
 
-def _values(metric: str, arm: results.ArmResult) -> list[float]:
+def _values(metric: str, arm: results.Results) -> list[float]:
   section, _, name = metric.rpartition(".")
   section = "test_other_warp" if section else "test"
-  found = [s.get(section, {}).get(name) for s in arm.summaries.values()]
-  return [value for value in found if value is not None]
+  values = [s.get(section, {}).get(name) for s in arm.summaries.values()]
+  return [value for value in values if value is not None]
 
 
 def differences(
-  baseline: str, arms: list[results.ArmResult]
+  baseline: str, arms: list[results.Results]
 ) -> tuple[dict[str, table_lib.Comparison | str], str]:
-  """Arm -> its error less the baseline's, and what is to be said of it."""
+  """Arm -> its error less the baseline's, and the note on the comparisons."""
   samples = {}
   for arm in arms:
     sample = arm.predictions and across_seeds.sample("mae_deg", arm.predictions)
     if sample:
-      samples[arm.arm.name] = sample
+      samples[arm.name] = sample
   if baseline not in samples:
     return {}, f"No comparisons: the baseline {baseline} has no results."
   against, unpaired = {}, []
@@ -112,8 +88,8 @@ def differences(
         against[name] = difference
   if not against:
     return {}, ""
-  found = {name: across_seeds.p_of(e) for name, e in against.items()}
-  tested = {name: p for name, p in found.items() if p is not None}
+  unadjusted = {name: across_seeds.p_of(e) for name, e in against.items()}
+  tested = {name: p for name, p in unadjusted.items() if p is not None}
   p_values = dict(zip(tested, across_seeds.holm(list(tested.values()))))
   cells: dict[str, table_lib.Comparison | str] = {
     name: table_lib.Comparison(e, p_values.get(name))

@@ -8,19 +8,8 @@ import re
 from typing import Any
 
 from rotjax.figures import panels
-from rotjax.metrics import across_seeds
+from rotjax.metrics import across_seeds, catalogue
 from rotjax.reporting import table as table_lib
-
-# Columns whose numbers want three decimals, not two.
-_FINE = (
-  "acc",
-  "auc",
-  "coverage",
-  "near_",
-  "occupancy",
-  "saturated_share",
-  "tanh_slope",
-)
 
 
 def p_text(p: float | None) -> str:
@@ -42,12 +31,7 @@ def cell_text(key: str, cell: Any) -> str:
     p = p_text(cell.p_value)
     mean = _number(e.mean, "+.2f")
     return f"{mean} [{', '.join(between) or '–'}] {p}".rstrip()
-  # A share or a p-value near zero must not read as zero.
-  key = key.removeprefix("other_warp.")
-  fine = key.removeprefix("recalibrated_").startswith(_FINE) or key.endswith(
-    ("_p", "_excess")
-  )
-  form = ".3f" if fine else ".2f"
+  form = f".{catalogue.row(key).digits}f"
   if key.endswith("_p"):  # of several seeds, the mean
     return "<.001" if e.mean < 0.001 else f"{e.mean:.3f}"
   text = _number(e.mean, form)
@@ -59,9 +43,9 @@ def cell_text(key: str, cell: Any) -> str:
 
 
 def _number(value: float, form: str) -> str:
-  """A number that rounds to zero has no minus."""
-  found = format(value, form)
-  return found if float(found) else format(0.0, form)
+  """A number as text; one that rounds to zero has no minus."""
+  text = format(value, form)
+  return text if float(text) else format(0.0, form)
 
 
 def one_line(text: str) -> str:
@@ -71,12 +55,12 @@ def one_line(text: str) -> str:
 
 
 def label(row: table_lib.Row, whole: bool = True) -> str:
-  """The row's first cell: the arm, and why it has no results."""
+  """A row's first cell: the arm, and why it has no results."""
   name = one_line(row.name)
-  found = name if whole else panels.shortened(name)
+  text = name if whole else panels.shortened(name)
   if row.status != "done":
-    found += f" ({one_line(row.status)})"
-  return found
+    text += f" ({one_line(row.status)})"
+  return text
 
 
 def grid(
@@ -85,7 +69,7 @@ def grid(
   name: Callable[[str], str] = str,
   whole: bool = True,
 ) -> list[list[str]]:
-  """Heading and rows as strings.
+  """The heading and rows of a table as strings.
 
   Args:
     table: the table.
@@ -107,7 +91,7 @@ def grid(
 
 
 def text(table: table_lib.Table) -> str:
-  """Aligned columns for a terminal; * marks the best."""
+  """The table in aligned columns for a terminal; * marks the best."""
   lines = grid(
     table, lambda t, best, tied: t + " *" * best + " =" * tied, whole=False
   )
@@ -128,11 +112,11 @@ _MARKUP = re.compile(
 
 
 def _as_markdown(text: str) -> str:
-  return _MARKUP.sub(lambda found: "\\" + found[0], text)
+  return _MARKUP.sub(lambda match: "\\" + match[0], text)
 
 
 def markdown(table: table_lib.Table) -> str:
-  """With notes below."""
+  """The table as Markdown, its notes below."""
 
   def mark(text, best, tied):
     text = text.replace("|", "\\|")
@@ -152,7 +136,7 @@ def _as_text(value: str) -> str:
 
 
 def csv_text(table: table_lib.Table) -> str:
-  """Every number in a column of its own, unrounded."""
+  """The table as CSV: every number in a column of its own, unrounded."""
   parts: dict[str, tuple[str, ...]] = {}
   for key in table.columns:
     cells = [row.cells.get(key) for row in table.rows]
@@ -198,7 +182,7 @@ def html_table(table: table_lib.Table) -> str:
     lines.append(f"<tr{kind}><td>{html.escape(name)}</td>")
     for key in table.columns:
       cell: Any = row.cells.get(key)
-      shown = html.escape(cell_text(key, cell))
+      content = html.escape(cell_text(key, cell))
       value = cell or ""
       if hasattr(cell, "estimate"):
         value = (
@@ -206,10 +190,10 @@ def html_table(table: table_lib.Table) -> str:
         )
       sort = html.escape(str(value), quote=True)
       if getattr(cell, "best", False):
-        shown = f"<b>{shown}</b>"
+        content = f"<b>{content}</b>"
       elif getattr(cell, "tied", False):
-        shown += " ="
-      lines.append(f'<td data-sort="{sort}">{shown}</td>')
+        content += " ="
+      lines.append(f'<td data-sort="{sort}">{content}</td>')
     lines.append("</tr>")
   lines.append("</tbody></table><ul>")
   lines += [f"<li>{html.escape(note)}</li>" for note in table.notes]

@@ -7,7 +7,7 @@ from rotjax.reporting import results
 
 
 def build(
-  plan: sweep_lib.Sweep, arms: list[results.ArmResult], comparison: str
+  plan: sweep_lib.Sweep, arms: list[results.Results], comparison: str
 ) -> list[str]:
   """Sentences on protocol, reading, tuning, comparisons, leaks and origin.
 
@@ -53,9 +53,7 @@ def build(
     )
     ends = (min(t.values), max(t.values))
     chosen = [
-      arm.arm.name
-      for arm in arms
-      if arm.summaries and arm.learning_rate in ends
+      arm.name for arm in arms if arm.summaries and arm.config[t.field] in ends
     ]
     if chosen and t.field == "optim.learning_rate":
       notes.append(
@@ -65,7 +63,7 @@ def build(
   leaking: dict[str, list[str]] = {}
   for arm in arms:
     for leak in next(iter(arm.summaries.values()), {}).get("leaks", []):
-      leaking.setdefault(leak, []).append(arm.arm.name)
+      leaking.setdefault(leak, []).append(arm.name)
   for leak, names in leaking.items():
     notes.append(f"Leaking view ({', '.join(names)}): {leak}.")
   notes += _provenance(arms)
@@ -94,5 +92,5 @@ def _provenance(arms) -> list[str]:
 
 def _shared(summary):
   """A run's protocol, without what older versions did not write."""
-  found = summary.get("protocol", {})
-  return {k: v for k, v in found.items() if k != "arc_deg"}
+  protocol = summary.get("protocol", {})
+  return {k: v for k, v in protocol.items() if k != "arc_deg"}

@@ -5,7 +5,7 @@ import pathlib
 from rotjax.figures import arms as sweep_plots
 from rotjax.figures import plots, svg
 from rotjax.metrics import across_seeds, extent
-from rotjax.reporting import page, runs
+from rotjax.reporting import page, results
 from rotjax.reporting import sections as sections_lib
 from rotjax.run import summary as summary_lib
 
@@ -14,9 +14,9 @@ def build(workdir: pathlib.Path) -> str:
   """The page as HTML.
 
   Raises:
-    UserError: see `runs.read`.
+    UserError: see `results.read`.
   """
-  item = runs.read(workdir)
+  item = results.read(workdir)
   with svg.style():
     behaviour = sections_lib.behaviour({item.name: item})
     sections = [
@@ -55,33 +55,33 @@ def _lead(item):
 
 def _mean(item):
   """The summary over the seeds, with the intervals that the tables have."""
-  found = summary_lib.combine(item.summaries)
-  if "test_interval" not in found:
+  summary = summary_lib.combine(item.summaries)
+  if "test_interval" not in summary:
     estimates = {}
     for name in summary_lib.with_interval(item.pooled.angles):
       sample = across_seeds.sample(name, item.predictions)
       if sample is not None:
         estimates[name] = sample.estimate()
-    found["test_interval"] = {
+    summary["test_interval"] = {
       name: ends
       for name, e in estimates.items()
       if (ends := across_seeds.ends(e))
     }
-  return found
+  return summary
 
 
 def _results(item):
-  found = _mean(item)
+  summary = _mean(item)
   several = len(item.summaries) > 1
   words = "±: standard deviation over seeds. " * several
-  ends = found["test_interval"].get("mae_deg")
+  ends = summary["test_interval"].get("mae_deg")
   if ends is not None:
     over = "seeds and images crossed" if several else "images"
     words = (
-      f"Mean absolute error {found['test']['mae_deg']:.2f}°, 95 % interval"
+      f"Mean absolute error {summary['test']['mae_deg']:.2f}°, 95 % interval"
       f" [{ends[0]:.2f}, {ends[1]:.2f}] over {over}. " + words
     )
-  head, *rows = summary_lib.rows(found)
+  head, *rows = summary_lib.rows(summary)
   first = next(iter(item.summaries.values()))
   beside = [
     page.Section("test", "On the test set", page.table(head, rows)),
@@ -116,13 +116,13 @@ def _seed_intervals(item):
 
 
 def _confusion(summary):
-  found = summary.get("confusion")
-  if not found:
+  confusion = summary.get("confusion")
+  if not confusion:
     return ""
-  angles = [f"{a:g}°" for a in found["angles_deg"]]
+  angles = [f"{a:g}°" for a in confusion["angles_deg"]]
   rows = [
     (angle, *(f"{n:,}" for n in counts))
-    for angle, counts in zip(angles, found["counts"])
+    for angle, counts in zip(angles, confusion["counts"])
   ]
   note = page.paragraph(
     "Views by true angle (rows) and nearest answer.", "note"

@@ -9,7 +9,7 @@ from typing import Any
 from rotjax.figures import arms, panels, svg
 from rotjax.figures.drawing import matplotlib
 from rotjax.metrics import extent
-from rotjax.reporting import page, runs
+from rotjax.reporting import page, results
 
 # Galleries are embedded as they are: those of large photographs would make a
 # file that no one can send.
@@ -32,18 +32,18 @@ _ERR = {
 }
 
 
-def grid(kind: str, found: Mapping[str, matplotlib.figure.Figure]) -> str:
+def grid(kind: str, figures: Mapping[str, matplotlib.figure.Figure]) -> str:
   """Small figures, one for each name."""
   return page.grid(
     {
       name: svg.svg(figure, f"{kind}-{i}", f"{kind}: {name}")
-      for i, (name, figure) in enumerate(found.items())
+      for i, (name, figure) in enumerate(figures.items())
     }
   )
 
 
-def behaviour(items: Mapping[str, runs.Runs]) -> list[page.Section]:
-  """How the answers lie, err and know it: for one experiment or for many.
+def behaviour(items: Mapping[str, results.Results]) -> list[page.Section]:
+  """How the predictions lie, err and know it: for one experiment or for many.
 
   Args:
     items: name -> its finished seeds, of which the views are pooled.
@@ -55,11 +55,11 @@ def behaviour(items: Mapping[str, runs.Runs]) -> list[page.Section]:
   many = len(items) > 1
   narrow = {extent.is_narrow(p.angles) for p in pooled.values()}
   donuts = page.paragraph(" ".join(_LIE[n] for n in sorted(narrow)), "note")
-  places = ("above", "below") if narrow == {True} else ("outside", "inside")
+  sides = ("above", "below") if narrow == {True} else ("outside", "inside")
   donuts += page.key(
     {
-      f"predicted ({places[0]})": svg.OWN,
-      f"true ({places[1]})": panels.GREY,
+      f"predicted ({sides[0]})": svg.OWN,
+      f"true ({sides[1]})": panels.GREY,
     }
   )
   angle = page.paragraph(
@@ -173,7 +173,7 @@ def difference(
   return head, rows
 
 
-def foot(workdir: pathlib.Path, items: Iterable[runs.Runs]) -> str:
+def foot(workdir: pathlib.Path, items: Iterable[results.Results]) -> str:
   """Versions, the date of the newest results, and the command."""
   items = list(items)
   summaries = [s for item in items for s in item.summaries.values()]
@@ -183,8 +183,8 @@ def foot(workdir: pathlib.Path, items: Iterable[runs.Runs]) -> str:
     newest = max(file.stat().st_mtime for file in files)
     date = datetime.datetime.fromtimestamp(newest, datetime.UTC)
     pairs["newest results"] = f"{date:%Y-%m-%d %H:%M} UTC"
-    found = runs.versions(summaries)
-    pairs["versions"] = ", ".join(f"{k} {v}" for k, v in found.items())
+    versions = results.versions(summaries)
+    pairs["versions"] = ", ".join(f"{k} {v}" for k, v in versions.items())
     devices = sorted({str(s.get("device", "unknown")) for s in summaries})
     pairs["device"] = ", ".join(devices)
   pairs["made by"] = (

@@ -2,12 +2,10 @@
 
 import pathlib
 import re
-from typing import Any
 
 from rotjax.ablation import manifest
-from rotjax.config import resolve
 from rotjax.figures import arms, svg
-from rotjax.reporting import formats, page, results, runs, tables
+from rotjax.reporting import formats, page, tables
 from rotjax.reporting import sections as sections_lib
 
 
@@ -18,12 +16,11 @@ def build(workdir: pathlib.Path) -> str:
     UserError: no sweep, or a file of a finished run is missing or broken.
   """
   plan = manifest.read(workdir)
-  # First, for it says more about a broken file than the table would.
-  found = {arm.name: _read(workdir, arm, plan) for arm in plan.arms}
   table = tables.build(plan, workdir, sort="mae_deg")
-  order = [row.name for row in table.rows if row.name in found]
-  items = {name: found[name] for name in order if found[name].summaries}
-  status = {r.name: r.status for r in table.rows if r.name in found}
+  by_name = {arm.name: arm for arm in table.arms}
+  order = [row.name for row in table.rows if row.name in by_name]
+  items = {name: by_name[name] for name in order if by_name[name].summaries}
+  status = {r.name: r.status for r in table.rows if r.name in by_name}
   with svg.style():
     sections = [
       page.Section("table", "Results", _table(table, status)),
@@ -31,30 +28,11 @@ def build(workdir: pathlib.Path) -> str:
       page.Section("curves", "Learning curves", _curves(items)),
       *sections_lib.behaviour(items),
       page.Section("gallery", "Worst and best views", _galleries(items, plan)),
-      page.Section("configs", "Configs", _configs(found)),
+      page.Section("configs", "Configs", _configs(by_name)),
     ]
   lead = f'<p class="question">{page.escape(plan.question)}</p>\n'
   foot = sections_lib.foot(workdir, items.values())
   return page.document(plan.name, lead, sections, foot)
-
-
-def _read(workdir, arm, plan) -> runs.Runs:
-  folders = manifest.finished(workdir, arm)
-  for folder in folders.values():
-    results.read_summary(folder)
-  result = results.read_arm(workdir, arm)
-  config = resolve.flatten(arm.config)
-  if plan.tuning:
-    # The manifest's value is the one before tuning: no run has it.
-    tuned: Any = "not chosen yet"
-    for folder in folders.values():
-      ran = resolve.flatten(runs.read_config(folder / "config.json"))
-      tuned = ran.get(plan.tuning.field)
-    config[plan.tuning.field] = tuned
-  records = {seed: runs.read_records(f) for seed, f in folders.items()}
-  return runs.Runs(
-    arm.name, config, folders, result.summaries, result.predictions, records
-  )
 
 
 def _table(table, status):
@@ -127,8 +105,8 @@ def _galleries(items, plan):
   return sections_lib.galleries(folders, unfolded=2)
 
 
-def _configs(found):
-  configs = {name: item.config for name, item in found.items()}
+def _configs(by_name):
+  configs = {name: item.config for name, item in by_name.items()}
   head, rows = sections_lib.difference(configs)
   if rows:
     body = page.paragraph("The fields in which the arms differ:")

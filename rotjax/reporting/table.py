@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 from rotjax.metrics import across_seeds
+from rotjax.reporting import results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Table:
     rows: arms, in order; the last one is the chance level.
     notes: what a reader must know beside the numbers.
     maes: arm -> its mean absolute error, whether that is a column or not.
+    arms: what the rows were made from, in the sweep's order.
   """
 
   name: str
@@ -72,3 +74,4 @@ class Table:
   rows: list[Row]
   notes: list[str]
   maes: dict[str, across_seeds.Estimate]
+  arms: list[results.Results]

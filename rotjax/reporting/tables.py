@@ -14,7 +14,7 @@ from rotjax import errors, files
 from rotjax import metrics as metrics_lib
 from rotjax.ablation import audits
 from rotjax.ablation import sweep as sweep_lib
-from rotjax.metrics import across_seeds
+from rotjax.metrics import across_seeds, catalogue
 from rotjax.reporting import comparison as columns_lib
 from rotjax.reporting import formats, latex, results
 from rotjax.reporting import notes as notes_lib
@@ -28,31 +28,8 @@ FACTS = {
   "seeds": "seeds",
   "audit": "audit",
 }
-# What stands in the heading of the metrics that most tables have.
-TITLES = {
-  "mae_deg": "MAE (°)",
-  "median_deg": "median (°)",
-  "nll": "NLL",
-  "recalibrated_nll": "NLL, recalibrated",
-  "recalibrated_crps_deg": "CRPS, recalibrated (°)",
-  "coverage_90": "coverage of 90 %",
-  "recalibrated_coverage_90": "coverage of 90 %, recalibrated",
-  "near_45": "near 45°",
-  "near_90": "near 90°",
-  "saturated_share": "saturated",
-}
-DEFAULT = (
-  "mae_deg",
-  "difference",
-  "other_warp.mae_deg",
-  "median_deg",
-  "nll",
-  "recalibrated_nll",
-  "recalibrated_crps_deg",
-  "coverage_90",
-  "recalibrated_coverage_90",
-  *FACTS,
-)
+_FIRST, *_OTHERS = catalogue.DEFAULT
+DEFAULT = (_FIRST, "difference", f"other_warp.{_FIRST}", *_OTHERS, *FACTS)
 
 
 def build(
@@ -73,35 +50,35 @@ def build(
   Raises:
     UserError: an unknown column, or a run with missing or broken files.
   """
-  arms = results.read_all(plan, workdir)
+  arms = results.read_sweep(plan, workdir)
   columns = list(columns) or list(plan.columns) or list(DEFAULT)
   _check(columns, sort, plan, arms)
   metrics = [c for c in columns if c not in ("difference", *FACTS)]
-  found: dict[str, dict[str, Any]] = {
-    c: columns_lib.of_metric(c, arms)
+  cells: dict[str, dict[str, Any]] = {
+    c: columns_lib.cells_of(c, arms)
     for c in {*metrics, "mae_deg", sort or "mae_deg"}
   }
-  found |= _facts(arms, audits.verdicts(workdir, plan))
+  cells |= _facts(arms, audits.verdicts(workdir, plan))
   difference, note = columns_lib.differences(plan.baseline, arms)
-  found["difference"] = difference
+  cells["difference"] = difference
   compared = "difference" in columns
   # A column that would be empty tells nothing.
-  columns = [c for c in columns if found[c]]
-  rows = [_row(arm, columns, found) for arm in arms]
+  columns = [c for c in columns if cells[c]]
+  rows = [_row(arm, columns, cells) for arm in arms]
   if sort:
-    sign = -1 if columns_lib.more_is_better(sort) else 1
+    sign = -1 if catalogue.row(sort).better == "higher" else 1
     level = {
       name: sign * cell.estimate.mean
-      for name, cell in found[sort].items()
+      for name, cell in cells[sort].items()
       if across_seeds.known(cell.estimate.mean)
     }
     rows.sort(key=lambda row: level.get(row.name, math.inf))
   rows.append(_chance_row(arms, columns))
   titles = {c: _title(c, plan) for c in columns}
   notes = notes_lib.build(plan, arms, note if compared else "")
-  maes = {name: cell.estimate for name, cell in found["mae_deg"].items()}
+  maes = {name: cell.estimate for name, cell in cells["mae_deg"].items()}
   return table_lib.Table(
-    plan.name, plan.question, columns, titles, rows, notes, maes
+    *(plan.name, plan.question, columns, titles, rows, notes, maes, arms)
   )
 
 
@@ -109,7 +86,7 @@ def _title(column: str, plan: sweep_lib.Sweep) -> str:
   if column == "difference":
     return f"MAE less {plan.baseline}'s (°)"
   section, _, metric = column.rpartition(".")
-  title = TITLES.get(metric) or FACTS.get(metric) or metric
+  title = FACTS.get(metric) or catalogue.row(metric).title or metric
   return title + ", other warp" * bool(section)
 
 
@@ -137,8 +114,8 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
   for arm in arms:
     if not arm.summaries:
       continue
-    name, summaries = arm.arm.name, list(arm.summaries.values())
-    facts["learning_rate"][name] = f"{arm.learning_rate:g}"
+    name, summaries = arm.name, list(arm.summaries.values())
+    facts["learning_rate"][name] = f"{arm.config['optim.learning_rate']:g}"
     if "parameters" in summaries[0]:
       facts["parameters"][name] = f"{summaries[0]['parameters']:,}"
     seconds = [s["seconds"] for s in summaries if "seconds" in s]
@@ -152,18 +129,19 @@ def _facts(arms, verdicts) -> dict[str, dict[str, str]]:
   return facts
 
 
-def _row(arm, columns, found) -> table_lib.Row:
-  name = arm.arm.name
-  if arm.error and len(arm.summaries) < arm.arm.config.num_seeds:
+def _row(arm, columns, cells) -> table_lib.Row:
+  name = arm.name
+  done, asked = len(arm.summaries), arm.config["num_seeds"]
+  if arm.error and done < asked:
     status = f"failed: {arm.error}"
-  elif not arm.summaries:
+  elif not done:
     status = "missing"
-  elif len(arm.summaries) < arm.arm.config.num_seeds:
-    status = f"{len(arm.summaries)} of {arm.arm.config.num_seeds} seeds"
+  elif done < asked:
+    status = f"{done} of {asked} seeds"
   else:
     status = "done"
-  cells = {c: found[c][name] for c in columns if name in found[c]}
-  return table_lib.Row(name, status, cells)
+  own = {c: cells[c][name] for c in columns if name in cells[c]}
+  return table_lib.Row(name, status, own)
 
 
 def _chance_row(arms, columns) -> table_lib.Row:
@@ -187,7 +165,7 @@ def _chance_row(arms, columns) -> table_lib.Row:
 
 
 def to_dict(table: table_lib.Table) -> dict[str, Any]:
-  """The table as JSON takes it; what is not a number is None."""
+  """A table as JSON takes it; what is not a number is None."""
 
   def cell(c):
     if not isinstance(c, table_lib.Cell):
@@ -236,7 +214,7 @@ FILES = {
 
 
 def write_all(table: table_lib.Table, folder: pathlib.Path) -> None:
-  """table.md, .tex, .csv, .json and .html into a folder."""
+  """Writes table.md, .tex, .csv, .json and .html into a folder."""
   for ending, name in FILES.items():
     # Whatever the locale; half a character in a name loses no table.
     text = FORMATS[name](table).encode(errors="backslashreplace")

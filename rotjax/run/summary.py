@@ -17,7 +17,7 @@ import numpy as np
 import rotjax
 from rotjax import angles as angles_lib
 from rotjax import files, metrics, models
-from rotjax.metrics import angular, discrete, extent, intervals
+from rotjax.metrics import angular, catalogue, discrete, extent, intervals
 from rotjax.run import layout
 
 _log = logging.getLogger("rotjax")
@@ -27,61 +27,20 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint")
 # What the summary over seeds takes from the first.
 _SHARED = ("config_name", "parameters", "protocol", "leaks", "versions")
 
-# Metrics that get an interval over images, beside the shares within so much.
-_INTERVALS = (
-  "mae_deg",
-  "median_deg",
-  "nll",
-  "recalibrated_nll",
-  "recalibrated_crps_deg",
-)
-
-
-def _rows_of(protocol: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-  """The rows of the table on these angles: metric, words, form."""
-  low, high = extent.arc_of(protocol)
-  width, period = high - low, protocol.get("period_deg", 360.0)
-  rows = [
-    ("mae_deg", "mean absolute error", "{:.2f}°"),
-    ("median_deg", "median error", "{:.2f}°"),
-    ("rmse_deg", "root mean square error", "{:.2f}°"),
-    ("p90_deg", "90th percentile", "{:.2f}°"),
-    ("p95_deg", "95th percentile", "{:.2f}°"),
-  ]
-  for t in extent.within_deg(width):
-    rows.append((f"acc_at_{t:g}", f"within {t:g}°", "{:.1%}"))
-  auc = extent.auc_deg(width)
-  if auc is not None:
-    words = f"area under accuracy to {auc:g}°"
-    rows.append((f"auc_at_{auc:g}", words, "{:.3f}"))
-  for key, part, turn in (
-    ("share_near_90", period / 4, "a quarter turn"),
-    ("share_near_180", period / 2, "a half turn"),
-  ):
-    # Narrower than that, no answer in the range is off by so much.
-    if width > part * 8 / 9:
-      words = turn if period == 360 else f"about {part:g}°"
-      rows.append((key, f"off by {words}", "{:.2%}"))
-  return [
-    *rows,
-    ("nll", "negative log-likelihood (nats)", "{:.3f}"),
-    ("recalibrated_nll", "NLL, recalibrated (nats)", "{:.3f}"),
-    ("recalibrated_crps_deg", "CRPS, recalibrated", "{:.2f}°"),
-    ("coverage_90", "coverage of its 90% regions", "{:.1%}"),
-    ("recalibrated_coverage_90", "the same, recalibrated", "{:.1%}"),
-  ]
-
 
 def versions() -> dict[str, str]:
   """Versions of what decides a run's numbers."""
-  found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+  packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
   ours = {"rotjax": rotjax.__version__, "python": platform.python_version()}
-  return {**ours, **found}
+  return {**ours, **packages}
 
 
 def save_predictions(path: pathlib.Path, p: metrics.Predictions) -> None:
-  """predictions.npz: `true_deg`, `predicted_deg` `[n, A]` on the period's
-  circle, `example`, `label` `[n]`, and the scores of each view."""
+  """Writes predictions.npz.
+
+  It holds `true_deg`, `predicted_deg` `[n, A]` on the period's circle,
+  `example`, `label` `[n]`, and the scores of each view.
+  """
   np.savez_compressed(
     path,
     true_deg=np.float32(angles_lib.wrap(p.true_deg, p.angles.period_deg)),
@@ -147,7 +106,7 @@ def write(
 
 
 def _draw(experiment, path, p):
-  """plots/*.png; what cannot be drawn is told, and costs no result."""
+  """Draws plots/*.png; what cannot be drawn is told, and costs no result."""
   try:
     # matplotlib: no run is to wait for it at its start.
     from rotjax.figures import plots
@@ -165,22 +124,20 @@ def _draw(experiment, path, p):
 
 
 def with_interval(angles: angles_lib.Angles) -> list[str]:
-  """The metrics of the table that get an interval, where they are known."""
+  """The printed metrics that have an interval, where they are known."""
   low, high = extent.arc_deg(angles)
-  return [
-    *_INTERVALS,
-    *(f"acc_at_{t:g}" for t in extent.within_deg(high - low)),
-  ]
+  lines = catalogue.printed(high - low, angles.period_deg)
+  return [name for name, _, row in lines if row.interval]
 
 
 def _intervals(p: metrics.Predictions) -> dict[str, list[float]]:
   """Metric -> ends of its interval, of those that have one."""
-  found = {}
+  ends_of = {}
   for name in with_interval(p.angles):
     ends = intervals.interval(p, name) if intervals.known(name, p) else None
     if ends is not None and np.isfinite(ends).all():
-      found[name] = [round(float(end), 6) for end in ends]
-  return found
+      ends_of[name] = [round(float(end), 6) for end in ends]
+  return ends_of
 
 
 def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
@@ -213,7 +170,7 @@ def _view_in_words(view) -> str:
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-  """summary.json of a run or of the seeds of one.
+  """Reads summary.json of a run or of the seeds of one.
 
   Raises:
     UserError: it is not there or not JSON.
@@ -276,16 +233,20 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     )
   )
   lines: list[tuple[str, ...]] = [("test", *own, "other warp", "chance")]
-  for key, words, form in _rows_of(summary.get("protocol", {})):
+  protocol = summary.get("protocol", {})
+  low, high = extent.arc_of(protocol)
+  period_deg = protocol.get("period_deg", 360.0)
+  for key, words, row in catalogue.printed(high - low, period_deg):
     if test.get(key) is None:
       continue
+    form = row.form
     value = form.format(test[key]) if _known(test[key]) else "not finite"
     if _known(spread.get(key)):
       value += " ± " + form.format(spread[key])
     ends = " to ".join(form.format(x) for x in interval.get(key) or ())
     beside = [other.get(key), test.get(f"chance_{key}")]
-    shown = [form.format(x) if _known(x) else "" for x in beside]
-    lines.append((words, value, ends, *shown))
+    formatted = [form.format(x) if _known(x) else "" for x in beside]
+    lines.append((words, value, ends, *formatted))
   # No column for what this run does not have.
   kept = (True, True, bool(interval), bool(other), True)
   return [tuple(itertools.compress(line, kept)) for line in lines]
@@ -296,7 +257,7 @@ def _known(value: Any) -> bool:
 
 
 def table(summary: Mapping[str, Any]) -> str:
-  """`rows` as text, with what a reader must know below."""
+  """The table of a summary as text, what a reader must know below."""
   lines = rows(summary)
   widths = [max(map(len, column)) for column in zip(*lines)]
   text = [

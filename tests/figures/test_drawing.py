@@ -13,16 +13,15 @@ from rotjax.figures.drawing import matplotlib
 
 _DRAW = """
 import pathlib, sys
-from rotjax import plots
-from rotjax.reporting import figures
+from rotjax.figures import plots, svg
 from tests import run_folders
 p = run_folders.predictions()
 folder = pathlib.Path(sys.argv[1])
 failed = plots.write_all(folder, None, p)
 assert list(failed) == ["gallery.png"], failed  # no experiment: no pictures
-with figures.style():
-  assert "<svg" in figures.svg(figures.donut(p), "a", "b")
-from rotjax.drawing import matplotlib
+with svg.style():
+  assert "<svg" in svg.svg(svg.donut(p), "a", "b")
+from rotjax.figures.drawing import matplotlib
 print(matplotlib.rcParams._get("backend"))
 """
 

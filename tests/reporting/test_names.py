@@ -170,14 +170,14 @@ def test_a_text_table_stays_readable(table):
 
 _WRITE = """
 import pathlib, sys
-from rotjax.ablation import manifest, tables
-from rotjax.reporting import sweeps, page
+from rotjax.ablation import manifest
+from rotjax.reporting import page, sweep_page, tables
 assert sys.getdefaultencoding() == "utf-8"
 assert open(sys.argv[2], "w").encoding.lower() not in ("utf-8", "utf8")
 folder = pathlib.Path(sys.argv[1])
 plan = manifest.read(folder)
 tables.write_all(tables.build(plan, folder), folder)
-page.write(folder / "report.html", sweeps.build(folder))
+page.write(folder / "report.html", sweep_page.build(folder))
 """
 
 

@@ -142,7 +142,7 @@ def test_no_finished_arm_and_columns_that_only_results_have(tmp_path):
   table = tables.build(plan, tmp_path, sort="mae_deg")
   assert [row.status for row in table.rows] == ["missing", "missing", "done"]
   _every_format(table, tmp_path)
-  publish.write(plan, tmp_path, table, tmp_path / "out")
+  publish.write(table, tmp_path / "out")
   page = pages.assert_alone(sweep_page.build(tmp_path))
   assert "differ in their chance level" not in "".join(page.text)
   for sort in ("mae_degs", "seeds"):
@@ -158,7 +158,7 @@ def test_columns_without_the_error_still_make_a_page(tmp_path):
   assert page.tables["results"][0] == ["arm", "median (°)"]
   assert "Mean absolute error and 95 % interval" in "".join(page.text)
   table = tables.build(plan, tmp_path)
-  publish.write(plan, tmp_path, table, tmp_path / "out")
+  publish.write(table, tmp_path / "out")
   assert (tmp_path / "out" / "intervals.png").exists()
 
 

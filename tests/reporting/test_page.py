@@ -5,7 +5,7 @@ import re
 
 from rotjax import report
 from rotjax.ablation import manifest, tuning
-from rotjax.reporting import page, runs
+from rotjax.reporting import page, results
 from rotjax.reporting import sections as sections_lib
 from tests import pages, run_folders
 
@@ -170,4 +170,4 @@ def test_large_galleries_are_left_out_and_named(reported_sweep, monkeypatch):
 
 def test_versions_that_differ_are_all_shown():
   summaries = [{"versions": {"jax": v}} for v in ("1", "2", "1")]
-  assert runs.versions(summaries) == {"jax": "1, 2"}
+  assert results.versions(summaries) == {"jax": "1, 2"}

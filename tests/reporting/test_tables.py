@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from rotjax import audit, errors, files
+from rotjax import errors, files
 from rotjax import tables as command
 from rotjax.ablation import audits, manifest
+from rotjax.leakage import verdict as verdict_lib
 from rotjax.reporting import formats, latex, tables
 from tests.ablation import synthetic
 
@@ -153,8 +154,8 @@ def test_audits_run_once_for_each_view_and_are_a_column(
     verdict = "no leak above 0.02 nats found" if passed else "leak: 0.4 nats"
     return {"passed": passed, "verdict": verdict}
 
-  monkeypatch.setattr(audit, "run", run)
-  monkeypatch.setattr(audit, "plot", lambda *_: None)
+  monkeypatch.setattr(verdict_lib, "run", run)
+  monkeypatch.setattr(verdict_lib, "plot", lambda *_: None)
   assert "audit" not in tables.build(plan, workdir).columns
   for _ in range(2):
     audits.run(plan, workdir)
