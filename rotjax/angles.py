@@ -191,8 +191,7 @@ class Angles:
   period_deg: float = 360.0
 
   def __post_init__(self):
-    if self.distribution not in _USED:
-      raise errors.unknown("angles.distribution", self.distribution, _USED)
+    errors.choose("angles.distribution", self.distribution, _USED)
     # Down to a degree; written so that NaN is refused, too.
     fold = 360 / self.period_deg if self.period_deg >= 1 else 0.5
     if not (1 <= fold and abs(fold - round(fold)) <= 1e-9):

@@ -50,8 +50,7 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   for key, (low, high) in _RANGES.items():
     errors.check_range(key, flat[key], low, high)
   for key, valid in _CHOICES.items():
-    if flat[key] not in valid:
-      raise errors.unknown(key, flat[key], valid)
+    errors.choose(key, flat[key], valid)
   last = config.seed + config.num_seeds - 1
   errors.check_range("seed + num_seeds - 1", last, 0, 2**32 - 1)
   _check_name(config.name)

@@ -67,8 +67,7 @@ class Calibration:
   @classmethod
   def from_dict(cls, state: dict[str, Any]) -> "Calibration":
     """What `to_dict` gave."""
-    if state["kind"] not in KINDS:
-      raise errors.unknown("calibration", state["kind"], KINDS)
+    errors.choose("calibration", state["kind"], KINDS)
     num_points = int(state.get("num_points", probabilistic.GRID_SIZE))
     if num_points < 4 or num_points % 4:
       raise ValueError(f"num_points = {num_points} is not a multiple of 4")

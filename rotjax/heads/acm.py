@@ -43,10 +43,8 @@ class ACM:
   code_weight: float = 1.0
 
   def __post_init__(self):
-    if self.activation not in ACTIVATIONS:
-      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head acm", self.loss_, LOSSES)
+    errors.choose("head.activation", self.activation, ACTIVATIONS)
+    errors.choose("loss for head acm", self.loss_, LOSSES)
     errors.check_range("head.code_weight", self.code_weight, 0, 1e6)
 
   @property

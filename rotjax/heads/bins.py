@@ -153,14 +153,9 @@ class Bins:
 
   def __post_init__(self):
     errors.check_range("head.num_bins", self.num_bins, 3, 36_000)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head bins", self.loss_, LOSSES)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
-    if not 0 <= self.label_smoothing < 1:
-      raise errors.UserError(
-        f"head.label_smoothing = {self.label_smoothing}: from 0 to below 1"
-      )
+    errors.choose("loss for head bins", self.loss_, LOSSES)
+    errors.choose("head.decode", self.decode_, DECODINGS)
+    errors.check_share("head.label_smoothing", self.label_smoothing)
     errors.check_range("head.width_deg", self.width_deg, 0.01, 360.0)
     errors.check_range(
       "head.expectation_weight", self.expectation_weight, 0, 1e6

@@ -92,10 +92,8 @@ class Bits:
   code: str = "gray"
 
   def __post_init__(self):
-    if not 2 <= self.num_bits <= 12:
-      raise errors.UserError(f"head.num_bits = {self.num_bits}: 2 to 12")
-    if self.code not in CODES:
-      raise errors.unknown("head.code", self.code, CODES)
+    errors.check_range("head.num_bits", self.num_bits, 2, 12)
+    errors.choose("head.code", self.code, CODES)
 
   @property
   def num_outputs(self) -> int:
@@ -138,10 +136,8 @@ class HalfPlanes:
   def __post_init__(self):
     # The table of its codes has 2 M^2 entries.
     errors.check_range("head.num_planes", self.num_planes, 2, 1800)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head half_planes", self.loss_, LOSSES)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("loss for head half_planes", self.loss_, LOSSES)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:

@@ -70,10 +70,8 @@ class CSL:
 
   def __post_init__(self):
     errors.check_range("head.num_bins", self.num_bins, 3, 36_000)
-    if self.window not in WINDOWS:
-      raise errors.unknown("head.window", self.window, WINDOWS)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.window", self.window, WINDOWS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
     errors.check_range("head.radius_deg", self.radius_deg, 0.01, 360.0)
 
   @property

@@ -68,8 +68,7 @@ class Fourier:
         f"head.grid_size = {self.grid_size}: at least 8 x"
         f" head.num_frequencies = {8 * self.num_frequencies}"
       )
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:

@@ -116,8 +116,7 @@ class Harmonics:
 
   def __post_init__(self):
     errors.check_range("head.num_harmonics", self.num_harmonics, 1, 1000)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head harmonics", self.loss_, LOSSES)
+    errors.choose("loss for head harmonics", self.loss_, LOSSES)
 
   @property
   def num_outputs(self) -> int:

@@ -44,11 +44,9 @@ class Mixture:
 
   def __post_init__(self):
     errors.check_range("head.num_components", self.num_components, 1, 1000)
-    if self.component not in COMPONENTS:
-      raise errors.unknown("head.component", self.component, COMPONENTS)
+    errors.choose("head.component", self.component, COMPONENTS)
     errors.check_range("head.grid_size", self.grid_size, 8, 36_000)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:

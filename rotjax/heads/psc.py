@@ -96,10 +96,8 @@ class PSC:
   def __post_init__(self):
     errors.check_range("head.num_steps", self.num_steps, 3, 1000)
     errors.check_range("head.min_modulation", self.min_modulation, 0, 1e6)
-    if self.activation not in ACTIVATIONS:
-      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head psc", self.loss_, LOSSES)
+    errors.choose("head.activation", self.activation, ACTIVATIONS)
+    errors.choose("loss for head psc", self.loss_, LOSSES)
 
   @property
   def num_outputs(self) -> int:

@@ -101,10 +101,8 @@ class Scalar:
   rcc_weight: float = 0.24
 
   def __post_init__(self):
-    if self.output not in OUTPUTS:
-      raise errors.unknown("head.output", self.output, OUTPUTS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head scalar", self.loss_, LOSSES)
+    errors.choose("head.output", self.output, OUTPUTS)
+    errors.choose("loss for head scalar", self.loss_, LOSSES)
     errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
     errors.check_range("head.delta_deg", self.delta_deg, 1e-3, 360.0)
     errors.check_range("head.rcc_weight", self.rcc_weight, 0, 1e6)

@@ -95,8 +95,7 @@ class Shifted:
     errors.check_range("head.num_nets", self.num_nets, 1, 360)
     errors.check_range("head.num_bins", self.num_bins, 3, 360)
     errors.check_range("head.kernel_deg", self.kernel_deg, 0.01, 360.0)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:

@@ -233,10 +233,9 @@ class VonMises:
   parametrization: str = "natural"
 
   def __post_init__(self):
-    if self.parametrization not in PARAMETRIZATIONS:
-      raise errors.unknown(
-        "head.parametrization", self.parametrization, PARAMETRIZATIONS
-      )
+    errors.choose(
+      "head.parametrization", self.parametrization, PARAMETRIZATIONS
+    )
 
   @property
   def num_outputs(self) -> int:

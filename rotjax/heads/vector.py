@@ -115,10 +115,8 @@ class Vector:
   norm_penalty: float = 0.0
 
   def __post_init__(self):
-    if self.activation not in ACTIVATIONS:
-      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head vector", self.loss_, LOSSES)
+    errors.choose("head.activation", self.activation, ACTIVATIONS)
+    errors.choose("loss for head vector", self.loss_, LOSSES)
     errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
     errors.check_range("head.norm_penalty", self.norm_penalty, 0, 1e6)
 

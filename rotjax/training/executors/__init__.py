@@ -68,14 +68,9 @@ def check_options(config: Any) -> None:
   Raises:
     UserError: naming the value and what is valid.
   """
-  if config.executor not in EXECUTORS:
-    raise errors.unknown("executor", config.executor, EXECUTORS)
-  if config.distributed not in distributed.OPTIONS:
-    raise errors.unknown("distributed", config.distributed, distributed.OPTIONS)
-  if config.seeds_together not in ("auto", "on", "off"):
-    raise errors.unknown(
-      "seeds_together", config.seeds_together, ("auto", "on", "off")
-    )
+  errors.choose("executor", config.executor, EXECUTORS)
+  errors.choose("distributed", config.distributed, distributed.OPTIONS)
+  errors.choose("seeds_together", config.seeds_together, ("auto", "on", "off"))
 
 
 def seeds_together(option: str, num_seeds: int) -> bool:
