@@ -34,9 +34,8 @@ def temper(head: heads.Head, outputs: jax.Array, tau: jax.Array) -> jax.Array:
     tau: positive scalar.
 
   Returns:
-    `[..., num_outputs]` float32.
+    `[..., num_outputs]`.
   """
-  outputs = outputs.astype(jnp.float32)
   method = getattr(head, "temper", None)
   return method(outputs, tau) if method else tau * outputs
 

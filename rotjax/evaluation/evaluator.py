@@ -49,7 +49,7 @@ def answers(
   decoded, diagnostics, passes = [], [], []
   for k in range(4 if tta == "rot90" else 1):
     turn = angles.to_theta(jnp.float32(90.0 * k))
-    outputs = network(jnp.rot90(inputs, k, axes=(1, 2))).astype(jnp.float32)
+    outputs = network(jnp.rot90(inputs, k, axes=(1, 2)))
     passes.append(outputs)
     decoded.append(head.decode(outputs) - turn)
     diagnostics.append(heads.diagnostics(head, outputs))

@@ -37,10 +37,11 @@ from rotjax.heads import (
 class Head(Protocol):
   """What `config.head` becomes.
 
-  `outputs` is `[..., num_outputs]` of any float type, `theta` is `[...]`
-  radians in [-pi, pi). Everything is computed in float32, per example and
-  never reduced. An option whose name is also a method's carries PEP 8's
-  trailing underscore here and none in the config: `head.loss` is `loss_`.
+  `outputs` is `[..., num_outputs]` float32, whatever the backbone computes in
+  (`models.build` sees to it), `theta` is `[...]` radians in [-pi, pi).
+  Everything is per example, in float32, and never reduced. An option whose name
+  is also a method's carries PEP 8's trailing underscore here and none in the
+  config: `head.loss` is `loss_`.
   """
 
   @property

@@ -10,7 +10,6 @@ periodic loss of the angle itself.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from rotjax import angles, errors
 from rotjax.heads import harmonics, losses, psc, scalar, vector
@@ -52,8 +51,7 @@ class ACM:
     return 4 if self.dual else 2
 
   def _code(self, outputs: jax.Array) -> jax.Array:
-    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
-    return harmonics.pairs(code)
+    return harmonics.pairs(ACTIVATIONS[self.activation](outputs))
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     z = self._code(outputs)
@@ -68,7 +66,7 @@ class ACM:
   def diagnostics(self, outputs: jax.Array) -> dict[str, jax.Array]:
     if self.activation != "tanh":
       return {}
-    return vector.tanh_saturation(outputs.astype(jnp.float32))
+    return vector.tanh_saturation(outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: an angle without a stated concentration."""

@@ -179,11 +179,10 @@ class Bins:
       "mebow": width,
       "von_mises": width,
     }
-    logits = outputs.astype(jnp.float32)
-    return LOSSES[self.loss_](logits, theta, **options.get(self.loss_, {}))
+    return LOSSES[self.loss_](outputs, theta, **options.get(self.loss_, {}))
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return DECODINGS[self.decode_](outputs.astype(jnp.float32))
+    return DECODINGS[self.decode_](outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    return histogram_log_density(outputs.astype(jnp.float32), theta)
+    return histogram_log_density(outputs, theta)

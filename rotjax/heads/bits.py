@@ -106,11 +106,11 @@ class Bits:
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     code = CODES[self.code](self.num_bits)
-    return code_loss(outputs.astype(jnp.float32), theta, code)
+    return code_loss(outputs, theta, code)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
     code = CODES[self.code](self.num_bits)
-    return grid.argmax(scores(outputs.astype(jnp.float32), code))
+    return grid.argmax(scores(outputs, code))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     """Piecewise constant: the bits' probability over the width of a bin."""
@@ -145,11 +145,11 @@ class HalfPlanes:
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     code = half_plane_code(self.num_planes)
-    return LOSSES[self.loss_](outputs.astype(jnp.float32), theta, code)
+    return LOSSES[self.loss_](outputs, theta, code)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
     code = half_plane_code(self.num_planes)
-    return DECODINGS[self.decode_](scores(outputs.astype(jnp.float32), code))
+    return DECODINGS[self.decode_](scores(outputs, code))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: most of the 2^M answers are no direction at all."""

@@ -81,12 +81,10 @@ class CSL:
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     radius = math.radians(self.radius_deg)
     targets = labels(theta, self.num_bins, self.window, radius)
-    logits = outputs.astype(jnp.float32)
-    return binary_cross_entropy(logits, targets).sum(-1)
+    return binary_cross_entropy(outputs, targets).sum(-1)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    log_p = jax.nn.log_sigmoid(outputs.astype(jnp.float32))
-    return DECODINGS[self.decode_](log_p)
+    return DECODINGS[self.decode_](jax.nn.log_sigmoid(outputs))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: K separate probabilities, not one distribution."""

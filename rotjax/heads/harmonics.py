@@ -123,11 +123,11 @@ class Harmonics:
     return 2 * self.num_harmonics
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    v = pairs(outputs.astype(jnp.float32))
+    v = pairs(outputs)
     return LOSSES[self.loss_](v, targets(theta, self.num_harmonics))
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return peak(pairs(outputs.astype(jnp.float32)))
+    return peak(pairs(outputs))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: a peak without a stated width."""

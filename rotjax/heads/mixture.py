@@ -66,8 +66,7 @@ class Mixture:
     return DECODINGS[self.decode_](log_p)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    parts = outputs.astype(jnp.float32)
-    parts = parts.reshape(parts.shape[:-1] + (self.num_components, 3))
+    parts = outputs.reshape(outputs.shape[:-1] + (self.num_components, 3))
     log_weights = jax.nn.log_softmax(parts[..., 0])
     nll = COMPONENTS[self.component](parts[..., 1:], theta[..., None])
     return losses.logsumexp(log_weights - nll)

@@ -62,8 +62,7 @@ class MultiBin:
 
   def _parts(self, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
     """-> `[..., K]` logits, `[..., K, 2]` residual vectors."""
-    parts = outputs.astype(jnp.float32)
-    parts = parts.reshape(parts.shape[:-1] + (self.num_bins, 3))
+    parts = outputs.reshape(outputs.shape[:-1] + (self.num_bins, 3))
     return parts[..., 0], parts[..., 1:]
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:

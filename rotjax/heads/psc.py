@@ -104,11 +104,11 @@ class PSC:
     return self.num_steps * (2 if self.dual else 1)
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
+    code = ACTIVATIONS[self.activation](outputs)
     return LOSSES[self.loss_](code, encode(theta, self.num_steps, self.dual))
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
+    code = ACTIVATIONS[self.activation](outputs)
     vector = demodulate(code[..., : self.num_steps])
     theta = losses.direction(vector)
     if self.dual:

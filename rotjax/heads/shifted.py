@@ -107,8 +107,8 @@ class Shifted:
     return self.num_nets * self.num_bins
 
   def _logits(self, outputs: jax.Array) -> jax.Array:
-    x = outputs.astype(jnp.float32)
-    return x.reshape(x.shape[:-1] + (self.num_nets, self.num_bins))
+    shape = self.num_nets, self.num_bins
+    return outputs.reshape(outputs.shape[:-1] + shape)
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     log_p = log_histograms(self._logits(outputs), theta)

@@ -185,10 +185,10 @@ class VectorDensity:
   nll: ClassVar[Any]
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    return self.nll(outputs.astype(jnp.float32), theta)
+    return self.nll(outputs, theta)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return losses.direction(outputs.astype(jnp.float32))
+    return losses.direction(outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     return -self.loss(outputs, theta)
@@ -243,7 +243,7 @@ class VonMises:
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     nll = PARAMETRIZATIONS[self.parametrization][1]
-    return nll(outputs.astype(jnp.float32), theta)
+    return nll(outputs, theta)
 
   def temper(self, outputs: jax.Array, tau: jax.Array) -> jax.Array:
     """Outputs of tau times the concentration; see `density.temper`."""
@@ -255,7 +255,7 @@ class VonMises:
     return jnp.concatenate([outputs[..., :2], raw[..., None]], axis=-1)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return losses.direction(outputs[..., :2].astype(jnp.float32))
+    return losses.direction(outputs[..., :2])
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     return -self.loss(outputs, theta)

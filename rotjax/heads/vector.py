@@ -125,22 +125,20 @@ class Vector:
     return 2
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    u = outputs.astype(jnp.float32)
-    v = ACTIVATIONS[self.activation](u)
+    v = ACTIVATIONS[self.activation](outputs)
     options = {"kappa": self.kappa} if self.loss_ == "exp_cos" else {}
     value = LOSSES[self.loss_](v, losses.target_vector(theta), **options)
     if self.norm_penalty:
-      value += self.norm_penalty * jnp.square(losses.norm(u) - 1)
+      value += self.norm_penalty * jnp.square(losses.norm(outputs) - 1)
     return value
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    v = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
-    return losses.direction(v)
+    return losses.direction(ACTIVATIONS[self.activation](outputs))
 
   def diagnostics(self, outputs: jax.Array) -> dict[str, jax.Array]:
     if self.activation != "tanh":
       return {}
-    return tanh_saturation(outputs.astype(jnp.float32))
+    return tanh_saturation(outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: a direction without a stated concentration."""

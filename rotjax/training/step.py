@@ -218,8 +218,7 @@ def make_train_step(
         mask=mask,
         axis_name=axis_name,
       )
-      losses = head.loss(outputs, theta).astype(jnp.float32)
-      losses = jnp.where(mask, losses, 0.0)
+      losses = jnp.where(mask, head.loss(outputs, theta), 0.0)
       return losses.sum() / count, (outputs, model_state)
 
     (loss, (outputs, model_state)), grads = jax.value_and_grad(
