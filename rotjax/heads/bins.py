@@ -167,7 +167,7 @@ class Bins:
 
   @property
   def num_cells(self) -> int:
-    """The density is constant on each; see `density.ring_size`."""
+    """The density is constant on each; see `density.grid_size`."""
     return self.num_bins
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:

@@ -101,7 +101,7 @@ class Bits:
 
   @property
   def num_cells(self) -> int:
-    """The density is constant on each; see `density.ring_size`."""
+    """The density is constant on each; see `density.grid_size`."""
     return 2**self.num_bits
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:

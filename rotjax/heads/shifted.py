@@ -103,7 +103,7 @@ class Shifted:
 
   @property
   def num_cells(self) -> int:
-    """The density is constant on each; see `density.ring_size`."""
+    """The density is constant on each; see `density.grid_size`."""
     return self.num_nets * self.num_bins
 
   def _logits(self, outputs: jax.Array) -> jax.Array:

@@ -275,11 +275,15 @@ def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
 
   def fn(squares):
     inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
-    found = evaluator.answers(network, head, angles, inputs, tta)
-    ring = calibration_lib.on_ring(
-      calibration, head, angles, found["decoded"], found["outputs"]
+    found = evaluator.predict(network, head, angles, inputs, tta)
+    ring = calibration_lib.on_grid(
+      calibration,
+      head,
+      angles,
+      predicted_theta=found["predicted_theta"],
+      outputs=found["outputs"],
     )
     cells = probabilistic.cell_means(ring, answers_lib.RING_SIZE)
-    return found["decoded"] * per_radian, cells + angles.log_jacobian
+    return found["predicted_theta"] * per_radian, cells + angles.log_jacobian
 
   return fn
