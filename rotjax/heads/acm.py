@@ -12,7 +12,7 @@ import dataclasses
 import jax
 
 from rotjax import angles, errors
-from rotjax.heads import harmonics, losses, psc, scalar, vector
+from rotjax.heads import harmonics, plane, psc, scalar, vector
 
 ACTIVATIONS = psc.ACTIVATIONS
 LOSSES = scalar.PERIODIC
@@ -22,7 +22,7 @@ def decode(z: jax.Array) -> jax.Array:
   """`[..., 1 or 2, 2]` codes at theta (and 2 theta) -> `[...]` radians."""
   if z.shape[-2] == 2:
     return psc.unwrap(z[..., 0, :], z[..., 1, :])
-  return losses.direction(z[..., 0, :])
+  return plane.direction(z[..., 0, :])
 
 
 @dataclasses.dataclass(frozen=True)

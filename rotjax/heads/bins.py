@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.heads import bin_targets, grid, losses
+from rotjax.heads import bin_targets, grid, plane
 
 DECODINGS = {
   "argmax": grid.argmax,
@@ -112,8 +112,8 @@ def expectation(
 
   Ruiz et al. 2018 (HopeNet), whose expectation was that of a line.
   """
-  m, t = grid.mean_vector(logits), losses.target_vector(theta)
-  arc = losses.arc(losses.dot(m, t), losses.cross(m, t))
+  m, t = grid.mean_vector(logits), plane.target_vector(theta)
+  arc = plane.arc(plane.dot(m, t), plane.cross(m, t))
   return cross_entropy(logits, theta) + weight * arc
 
 

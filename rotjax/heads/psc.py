@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles, errors
-from rotjax.heads import losses
+from rotjax.heads import losses, plane
 
 ACTIVATIONS = {"linear": lambda x: x, "tanh": jnp.tanh}
 
@@ -38,7 +38,7 @@ def encode(theta: jax.Array, num_steps: int, dual: bool) -> jax.Array:
 
 def demodulate(code: jax.Array) -> jax.Array:
   """`[..., N]` -> `[..., 2]`, N/2 (cos phase, sin phase) of a clean code."""
-  back = losses.target_vector(jnp.asarray(-shifts(code.shape[-1]), jnp.float32))
+  back = plane.target_vector(jnp.asarray(-shifts(code.shape[-1]), jnp.float32))
   return (code[..., None] * jnp.broadcast_to(back, code.shape + (2,))).sum(-2)
 
 
@@ -50,8 +50,8 @@ def unwrap(once: jax.Array, twice: jax.Array) -> jax.Array:
   Returns:
     `[...]` radians in [-pi, pi).
   """
-  half = losses.direction(twice) / 2
-  opposite = losses.dot(once, losses.target_vector(half)) < 0
+  half = plane.direction(twice) / 2
+  opposite = plane.dot(once, plane.target_vector(half)) < 0
   return angles.wrap(jnp.where(opposite, half + math.pi, half))
 
 
@@ -110,11 +110,11 @@ class PSC:
   def decode(self, outputs: jax.Array) -> jax.Array:
     code = ACTIVATIONS[self.activation](outputs)
     vector = demodulate(code[..., : self.num_steps])
-    theta = losses.direction(vector)
+    theta = plane.direction(vector)
     if self.dual:
       once, vector = vector, demodulate(code[..., self.num_steps :])
       theta = unwrap(once, vector)
-    modulation = losses.dot(vector, vector)
+    modulation = plane.dot(vector, vector)
     return jnp.where(modulation < self.min_modulation, 0.0, theta)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:

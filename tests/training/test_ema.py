@@ -223,7 +223,7 @@ def test_every_reader_of_a_run_takes_both_or_neither(finished, tmp_path):
       getattr(
         evaluator(state.ema_params, state.ema_model_state, validation), name
       )
-      for name in ("angle_deg", "predicted_deg")
+      for name in ("true_deg", "predicted_deg")
     )
   )
   (line,) = [
