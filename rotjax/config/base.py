@@ -21,7 +21,7 @@ def base() -> ml_collections.ConfigDict:
   config.seed = 0
   # Runs seed, seed + 1, ..., each in its own folder seed-N/.
   config.num_seeds = 1
-  # Seeds step by step together (run/train.py): "on", "off", or "auto" (on
+  # Seeds step by step together (executors.py): "on", "off", or "auto" (on
   # accelerators).
   config.seeds_together = "auto"
   # "jit" (a mesh of devices) or "pmap"; the same numbers to rounding.
