@@ -79,72 +79,6 @@ def nearest_multiple(angle_deg: np.ndarray, step_deg: float) -> np.ndarray:
   return np.floor((angle_deg + 1e-4) / step_deg + 0.5).astype(np.int64)
 
 
-def _arc_distance(points: np.ndarray, x: np.ndarray) -> np.ndarray:
-  """`[n]` ascending, `[m]`, both in [-pi, pi) -> `[m]` sums of n arcs."""
-  n = len(points)
-  turns = np.concatenate([points, points + TWO_PI])
-  total = np.concatenate([[0.0], np.cumsum(turns)])
-  first = np.searchsorted(turns, x)
-  # [first, middle) lie within half a turn counter-clockwise of each x.
-  middle = np.searchsorted(turns, x + math.pi, side="right")
-  ahead = total[middle] - total[first] - (middle - first) * x
-  behind = (n + first - middle) * (x + TWO_PI) - (
-    total[n + first] - total[middle]
-  )
-  return ahead + behind
-
-
-def least_distant(theta: np.ndarray) -> np.ndarray:
-  """Those points of a sample with the least mean arc distance to it.
-
-  Among all angles some of the sample's own points attain the minimum (Mardia &
-  Jupp 2000, section 2.2.2), so that a search over them is exact, O(n log n).
-
-  Args:
-    theta: `[n]` radians, n >= 1.
-
-  Returns:
-    `[k]` radians in [-pi, pi), ascending, k >= 1: more than one where they tie.
-  """
-  points = np.sort(wrap(np.asarray(theta, np.float64).ravel()))
-  candidates = np.unique(points)
-  distance = _arc_distance(points, candidates)
-  return candidates[distance <= distance.min() + _tie(len(points))]
-
-
-def _tie(n: int) -> float:
-  """What the sums of n arcs may differ by for rounding alone."""
-  return 1e-9 + 1e-14 * n * n
-
-
-def circular_median(theta: np.ndarray) -> float:
-  """The angle with the least mean arc distance to a sample.
-
-  Where all of an arc has it, as between the two middle points of an even
-  number, the arc's middle. Where several apart have it, as for opposite points
-  or for points that are spread evenly, there is none.
-
-  Args:
-    theta: `[n]` radians, n >= 1.
-
-  Returns:
-    Radians in [-pi, pi); NaN where it is not defined.
-  """
-  points = np.sort(wrap(np.asarray(theta, np.float64).ravel()))
-  best = least_distant(points)
-  if len(best) == 1:
-    return float(best[0])
-  # From each to the next, the last to the first: joined where it is flat.
-  gap = np.diff(best, append=best[0] + TWO_PI)
-  height = _arc_distance(points, wrap(best + gap / 2))
-  apart = height > _arc_distance(points, best) + _tie(len(points))
-  if apart.sum() != 1:
-    return math.nan
-  start = (int(np.argmax(apart)) + 1) % len(best)
-  length = TWO_PI - gap[np.argmax(apart)]
-  return float(wrap(best[start] + length / 2))
-
-
 def hashed_uniform(index: np.ndarray) -> np.ndarray:
   """A fixed pseudo-random number in [0, 1) for each non-negative integer.
 
@@ -191,8 +125,7 @@ class Angles:
   period_deg: float = 360.0
 
   def __post_init__(self):
-    if self.distribution not in _USED:
-      raise errors.unknown("angles.distribution", self.distribution, _USED)
+    errors.choose("angles.distribution", self.distribution, _USED)
     # Down to a degree; written so that NaN is refused, too.
     fold = 360 / self.period_deg if self.period_deg >= 1 else 0.5
     if not (1 <= fold and abs(fold - round(fold)) <= 1e-9):

@@ -33,6 +33,18 @@ def check_range(field: str, value: float, low: float, high: float) -> None:
     )
 
 
+def check_share(field: str, value: float) -> None:
+  """Raises UserError unless a field's number is from 0 to below 1."""
+  if not 0 <= value < 1:
+    raise UserError(f"{field} = {value} is not a share: from 0 to below 1")
+
+
+def choose(field: str, name: str, valid: Iterable[str]) -> None:
+  """Raises `unknown` unless a field's name is one of `valid`."""
+  if name not in valid:
+    raise unknown(field, name, valid)
+
+
 def _plain(number: float) -> str:
   return str(number) if isinstance(number, int) else f"{number:g}"
 

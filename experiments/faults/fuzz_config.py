@@ -149,7 +149,7 @@ def _trace(config: ml_collections.ConfigDict) -> None:
   size = (count, bound.view.size, bound.view.size, channels)
 
   def answer(params: Any, model_state: Any, inputs: jax.Array) -> Any:
-    return evaluator.answers(
+    return evaluator.predict(
       lambda x: bound.model.apply(params, model_state, x)[0],
       bound.head,
       bound.angles,
@@ -159,7 +159,7 @@ def _trace(config: ml_collections.ConfigDict) -> None:
 
   inputs = jax.ShapeDtypeStruct(size, jnp.float32)
   found = jax.eval_shape(answer, state.params, state.model_state, inputs)
-  assert found["decoded"].shape == (count,)
+  assert found["predicted_theta"].shape == (count,)
 
 
 def _kind(x: jax.ShapeDtypeStruct) -> tuple:

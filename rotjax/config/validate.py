@@ -4,7 +4,7 @@ import os
 
 import ml_collections
 
-from rotjax import errors
+from rotjax import distributed, errors
 from rotjax.config import base, named, resolve
 from rotjax.training import executors
 
@@ -26,6 +26,9 @@ _RANGES = {
   "seed": (0, 2**32 - 1),
 }
 _CHOICES = {
+  "executor": executors.EXECUTORS,
+  "distributed": distributed.OPTIONS,
+  "seeds_together": ("auto", "on", "off"),
   "dtype": ("float32", "bfloat16"),
   "eval.tta": ("none", "rot90"),
   "eval.warp": ("own", "cubic", "scipy"),
@@ -50,12 +53,10 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   for key, (low, high) in _RANGES.items():
     errors.check_range(key, flat[key], low, high)
   for key, valid in _CHOICES.items():
-    if flat[key] not in valid:
-      raise errors.unknown(key, flat[key], valid)
+    errors.choose(key, flat[key], valid)
   last = config.seed + config.num_seeds - 1
   errors.check_range("seed + num_seeds - 1", last, 0, 2**32 - 1)
   _check_name(config.name)
-  executors.check_options(config)
   for section in named.NAMED:
     named.build(section, config[section])
   view = named.build("view", config.view)

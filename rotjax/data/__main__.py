@@ -85,8 +85,7 @@ def _dataset(args: argparse.Namespace, overrides: dict[str, str]) -> Any:
 
     options = load.config(args.config, overrides).data
     name = options.name
-  if name not in data.DATASETS:
-    raise errors.unknown("dataset", name, data.DATASETS)
+  errors.choose("dataset", name, data.DATASETS)
   from rotjax.config import named
 
   return named.build("data", options)

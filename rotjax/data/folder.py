@@ -62,14 +62,12 @@ class Folder:
   turned: ClassVar[bool] = False
 
   def __post_init__(self):
-    if not 1 <= self.side <= 4096:
-      raise errors.UserError(f"data.side = {self.side} is not in 1 ... 4096")
+    errors.check_range("data.side", self.side, 1, 4096)
     if self.channels not in (1, 3):
       raise errors.UserError(
         f"data.channels = {self.channels} is neither 1 (grey) nor 3 (colour)"
       )
-    if self.group not in split_by_hash.GROUPS:
-      raise errors.unknown("data.group", self.group, split_by_hash.GROUPS)
+    errors.choose("data.group", self.group, split_by_hash.GROUPS)
     shares = self.test_share, self.validation_share
     if shares[0] != 1 and (min(shares) <= 0 or sum(shares) >= 1):
       raise errors.UserError(
@@ -77,10 +75,7 @@ class Folder:
         f" {shares[1]} must be positive and leave something to train on; or"
         " data.test_share = 1, only to be scored on"
       )
-    if not 0 <= self.max_broken < 1:
-      raise errors.UserError(
-        f"data.max_broken = {self.max_broken} is not a share: 0 ... 1"
-      )
+    errors.check_share("data.max_broken", self.max_broken)
 
   @property
   def protocol(self) -> str:

@@ -93,8 +93,7 @@ def positions(indices: Sequence[int]) -> np.ndarray:
 
 def check_name(split: str) -> None:
   """Raises errors.UserError unless `split` is one of SPLITS."""
-  if split not in SPLITS:
-    raise errors.unknown("split", split, SPLITS)
+  errors.choose("split", split, SPLITS)
 
 
 def class_ids(

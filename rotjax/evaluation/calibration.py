@@ -41,8 +41,8 @@ class Calibration:
     kind: "vonmises" or "temper".
     value: kappa of the von Mises, or tau of the tempering: below 1 where the
       head was too sure of itself.
-    num_points: of the ring that holds these densities, raw and recalibrated;
-      see `density.ring_size`.
+    num_points: of the grid that holds these densities, raw and recalibrated;
+      see `density.grid_size`.
   """
 
   kind: str
@@ -67,8 +67,7 @@ class Calibration:
   @classmethod
   def from_dict(cls, state: dict[str, Any]) -> "Calibration":
     """What `to_dict` gave."""
-    if state["kind"] not in KINDS:
-      raise errors.unknown("calibration", state["kind"], KINDS)
+    errors.choose("calibration", state["kind"], KINDS)
     num_points = int(state.get("num_points", probabilistic.GRID_SIZE))
     if num_points < 4 or num_points % 4:
       raise ValueError(f"num_points = {num_points} is not a multiple of 4")
@@ -93,7 +92,7 @@ def fit_vonmises(residual: np.ndarray) -> float:
   residuals; MAX_KAPPA where it is larger still.
 
   Args:
-    residual: `[n]` decoded less true angle, radians.
+    residual: `[n]` predicted less true angle, radians.
 
   Returns:
     kappa in [0, MAX_KAPPA].
@@ -148,25 +147,27 @@ def fit_temper(log_density: Callable[[float], np.ndarray]) -> float:
   return min(max(math.exp(closest), TAU_RANGE[0]), TAU_RANGE[1])
 
 
-def _peak(head, angles, decoded, outputs, theta, tau) -> float:
+def _peak(head, angles, predicted_theta, outputs, theta, tau) -> float:
   """Log-density that one view in a hundred exceeds, raw or tempered."""
 
   @jax.jit
-  def top(tau, decoded, outputs, theta):
+  def top(tau, outputs, *thetas):
     outputs = density.temper(head, outputs, tau)
-    ring = density.tabulate(head, angles, outputs, probabilistic.GRID_SIZE)
-    around = [ring.max(-1)]
-    around += [density.at(head, angles, outputs, t) for t in (decoded, theta)]
-    return jnp.stack(around).max(0)
+    table = density.tabulate(head, angles, outputs, probabilistic.GRID_SIZE)
+    at = [density.at(head, angles, outputs, t) for t in thetas]
+    return jnp.stack([table.max(-1), *at]).max(0)
 
-  both = [top(jnp.float32(t), decoded, outputs, theta) for t in (1, tau)]
+  both = [
+    top(jnp.float32(t), outputs, predicted_theta, theta) for t in (1, tau)
+  ]
   return float(np.quantile(np.max(both, axis=0), 0.99))
 
 
 def fit(
   head: heads.Head,
   angles: angles_lib.Angles,
-  decoded: jax.Array,
+  *,
+  predicted_theta: jax.Array,
   outputs: jax.Array,
   theta: jax.Array,
 ) -> Calibration:
@@ -177,14 +178,16 @@ def fit(
   Args:
     head: of any kind.
     angles: states the period.
-    decoded: `[m]` decoded angles on the validation set, radians.
+    predicted_theta: `[m]` decoded on the validation set, radians.
     outputs: `[m, P, num_outputs]` of the network, see `density`.
     theta: `[m]` the truth, radians.
 
   Returns:
     The calibration: a tempering where a density is stated, else a von Mises.
   """
-  decoded, outputs, theta = map(jnp.asarray, (decoded, outputs, theta))
+  predicted_theta, outputs, theta = map(
+    jnp.asarray, (predicted_theta, outputs, theta)
+  )
 
   @jax.jit
   def at_truth(tau, outputs, theta):
@@ -193,21 +196,20 @@ def fit(
 
   if jax.eval_shape(at_truth, jnp.float32(1), outputs, theta) is None:
     residual = angles_lib.difference(
-      np.asarray(decoded, np.float64), np.asarray(theta, np.float64)
+      np.asarray(predicted_theta, np.float64), np.asarray(theta, np.float64)
     )
     kappa = fit_vonmises(residual)
     zero = jnp.zeros(())
     peak = float(_vonmises_log_density(jnp.float32(kappa), zero, zero))
-    fitted = Calibration("vonmises", kappa, density.ring_size(head, peak))
+    fitted = Calibration("vonmises", kappa, density.grid_size(head, peak))
   else:
     tau = fit_temper(
       lambda tau: np.asarray(at_truth(jnp.float32(tau), outputs, theta))
     )
-    histogram = hasattr(head, "num_cells")  # whose ring depends on no peak
-    peak = (
-      0.0 if histogram else _peak(head, angles, decoded, outputs, theta, tau)
-    )
-    fitted = Calibration("temper", tau, density.ring_size(head, peak))
+    peak = 0.0
+    if not hasattr(head, "num_cells"):  # a histogram's grid depends on no peak
+      peak = _peak(head, angles, predicted_theta, outputs, theta, tau)
+    fitted = Calibration("temper", tau, density.grid_size(head, peak))
   if fitted.at_bound:
     name = "kappa" if fitted.kind == "vonmises" else "tau"
     _log.warning(
@@ -230,14 +232,15 @@ def _vonmises_log_density(
   return -2 * kappa * square - math.log(2 * math.pi) - log_i0e
 
 
-def on_ring(
+def on_grid(
   calibration: Calibration,
   head: heads.Head,
   angles: angles_lib.Angles,
-  decoded: jax.Array,
+  *,
+  predicted_theta: jax.Array,
   outputs: jax.Array,
 ) -> jax.Array:
-  """The recalibrated log-density on a ring; see `apply`.
+  """The recalibrated log-density all around the circle; see `apply`.
 
   Returns:
     `[N, G]` on `probabilistic.grid(calibration.num_points)`, nats per radian.
@@ -246,7 +249,7 @@ def on_ring(
   value = jnp.asarray(calibration.value, jnp.float32)
   if calibration.kind == "vonmises":
     return jax.vmap(
-      lambda t: _vonmises_log_density(value, decoded, t), out_axes=-1
+      lambda t: _vonmises_log_density(value, predicted_theta, t), out_axes=-1
     )(probabilistic.grid(num_points))
   tempered = density.temper(head, outputs, value)
   table = density.tabulate(head, angles, tempered, num_points)
@@ -259,32 +262,39 @@ def apply(
   calibration: Calibration,
   head: heads.Head,
   angles: angles_lib.Angles,
-  decoded: jax.Array,
+  *,
+  predicted_theta: jax.Array,
   outputs: jax.Array,
   theta: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-  """The recalibrated log-density, at the truth and on a ring.
+  """The recalibrated log-density, at the truth and all around the circle.
 
   Args:
     calibration: from `fit` of the same head; may be traced.
     head: of any kind.
     angles: states the period.
-    decoded: `[N]` decoded angles, radians.
+    predicted_theta: `[N]` radians.
     outputs: `[N, P, num_outputs]` of the network.
-    theta: `[N]` radians.
+    theta: `[N]` the truth, radians.
 
   Returns:
-    `[N]` at theta and `[N, G]` as `on_ring`; nats per radian.
+    `[N]` at theta and `[N, G]` as `on_grid`; nats per radian.
 
   Raises:
     ValueError: no density for a tempering.
   """
   value = jnp.asarray(calibration.value, jnp.float32)
-  ring = on_ring(calibration, head, angles, decoded, outputs)
+  table = on_grid(
+    calibration,
+    head,
+    angles,
+    predicted_theta=predicted_theta,
+    outputs=outputs,
+  )
   if calibration.kind == "vonmises":
-    return _vonmises_log_density(value, decoded, theta), ring
+    return _vonmises_log_density(value, predicted_theta, theta), table
   tempered = density.temper(head, outputs, value)
   at_truth = density.at(head, angles, tempered, theta)
   if at_truth is None:
     raise ValueError("a tempering needs a head with a density")
-  return jnp.maximum(at_truth, density.FLOOR), ring
+  return jnp.maximum(at_truth, density.FLOOR), table

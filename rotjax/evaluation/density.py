@@ -14,7 +14,7 @@ from rotjax import angles as angles_lib
 from rotjax import heads
 from rotjax.metrics import probabilistic
 
-# Points of a ring on which a histogram or a narrow peak is still tabulated.
+# Points of a grid on which a histogram or a narrow peak is still tabulated.
 MAX_POINTS = 8 * probabilistic.GRID_SIZE
 # Stands for log 0, so that 0 times it is 0.
 FLOOR = -1e6
@@ -34,9 +34,8 @@ def temper(head: heads.Head, outputs: jax.Array, tau: jax.Array) -> jax.Array:
     tau: positive scalar.
 
   Returns:
-    `[..., num_outputs]` float32.
+    `[..., num_outputs]`.
   """
-  outputs = outputs.astype(jnp.float32)
   method = getattr(head, "temper", None)
   return method(outputs, tau) if method else tau * outputs
 
@@ -92,23 +91,23 @@ def tabulate(
     `[N, G]` nats per radian on `probabilistic.grid(G)`; None where the head
     states no density.
   """
-  ring = probabilistic.grid(num_points)
+  grid = probabilistic.grid(num_points)
   parts = []
   for k in range(outputs.shape[1]):
-    table = probabilistic.tabulate(head, outputs[:, k], ring)
+    table = probabilistic.tabulate(head, outputs[:, k], grid)
     if table is not None:
-      # The ring is turned back, too: a quarter turn is a whole number of its
+      # The grid is turned back, too: a quarter turn is a whole number of its
       # points for every period.
       points = round(90 * k / angles.period_deg * num_points)
       parts.append(jnp.roll(table, -points, -1))
   return _mean(parts) if parts else None
 
 
-def ring_size(head: heads.Head, peak: float = -math.inf) -> int:
-  """How many points a ring needs to hold a head's densities.
+def grid_size(head: heads.Head, peak: float = -math.inf) -> int:
+  """How many points a grid needs to hold a head's densities.
 
   A histogram's bins hold equally many points each; the spacing is at most the
-  standard deviation of a peak, so that sums over the ring are its integrals.
+  standard deviation of a peak, so that sums over the grid are its integrals.
 
   Args:
     head: one that is piecewise constant has an attribute `num_cells`: K, with

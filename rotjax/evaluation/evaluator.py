@@ -9,7 +9,7 @@ from collections.abc import Callable
 import dataclasses
 import functools
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,14 +26,14 @@ from rotjax.metrics import probabilistic
 _log = logging.getLogger("rotjax")
 
 
-def answers(
+def predict(
   network: Callable[[jax.Array], jax.Array],
   head: heads.Head,
   angles: angles_lib.Angles,
   inputs: jax.Array,
   tta: str = "none",
 ) -> dict[str, jax.Array]:
-  """What a network and its head say of pictures.
+  """Predictions of a network and its head for pictures.
 
   Args:
     network: `[N, S, S, C]` -> `[N, num_outputs]`.
@@ -43,23 +43,40 @@ def answers(
     tta: "none", or "rot90", see `Evaluator`.
 
   Returns:
-    "decoded" `[N]` radians in [-pi, pi), "outputs" `[N, P, num_outputs]` of
-    each pass, see `density`, and "diagnostics", a dict of `[N]`.
+    "predicted_theta" `[N]` radians in [-pi, pi), "outputs" `[N, P,
+    num_outputs]` of each pass, see `density`, and "diagnostics", a dict of
+    `[N]`.
   """
-  decoded, diagnostics, passes = [], [], []
+  thetas, diagnostics, passes = [], [], []
   for k in range(4 if tta == "rot90" else 1):
     turn = angles.to_theta(jnp.float32(90.0 * k))
-    outputs = network(jnp.rot90(inputs, k, axes=(1, 2))).astype(jnp.float32)
+    outputs = network(jnp.rot90(inputs, k, axes=(1, 2)))
     passes.append(outputs)
-    decoded.append(head.decode(outputs) - turn)
+    thetas.append(head.decode(outputs) - turn)
     diagnostics.append(heads.diagnostics(head, outputs))
-  if len(decoded) > 1:
-    decoded = [angles_lib.circular_mean(jnp.stack(decoded), axis=0)]
+  if len(thetas) > 1:
+    thetas = [angles_lib.circular_mean(jnp.stack(thetas), axis=0)]
   return {
-    "decoded": angles_lib.wrap(decoded[0]),
+    "predicted_theta": angles_lib.wrap(thetas[0]),
     "outputs": jnp.stack(passes, axis=1),
     "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
   }
+
+
+class Views(NamedTuple):
+  """What a call takes: n images, A views of each.
+
+  Attributes:
+    images: `[n, H, W, C]` uint8, or views that the host has rendered.
+    known_deg: `[n, 1]` by how much each is turned already.
+    angle_deg: `[n, A]` by how much it is turned on.
+    uniform: `[n, A]` in [0, 1), a hash of the view's number.
+  """
+
+  images: Any
+  known_deg: Any
+  angle_deg: Any
+  uniform: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +94,7 @@ class Evaluator:
       see `angles.Angles.check_tta`.
     batch_views: views in one call.
     interpolator: see `view.View.render`; "scipy" renders on the host, see
-      `host_view`.
+      `view_scipy`.
   """
 
   view: view_lib.View
@@ -94,18 +111,12 @@ class Evaluator:
     return jax.jit(self._score_views)
 
   @functools.cached_property
-  def _answer(self):
-    return jax.jit(self._answer_views)
+  def _predict(self):
+    return jax.jit(self._predict_views)
 
-  def _answers(
-    self, params, model_state, images, known_deg, angle_deg, uniform
-  ):
-    """`[n, H, W, C]`, `[n, 1]`, `[n, A]` twice -> the n A answers, a dict.
-
-    An image that is turned by `known_deg` already is turned on by `angle_deg`.
-
-    "theta" the truth `[N]`, and those of `answers`.
-    """
+  def _predictions(self, params, model_state, views):
+    """The n A predictions as `predict` has them, and "theta", the truth."""
+    images, known_deg, angle_deg, uniform = views
 
     def render(image, angle_deg, uniform):
       # A first turn, where the view makes two, as little related to the angle
@@ -120,65 +131,52 @@ class Evaluator:
       )
     inputs = inputs.reshape(-1, *inputs.shape[2:])
     theta = self.angles.to_theta(angle_deg + known_deg).reshape(-1)
-    found = answers(
+    predictions = predict(
       lambda x: self.model.apply(params, model_state, x)[0],
       self.head,
       self.angles,
       inputs,
       self.tta,
     )
-    return {"theta": theta, **found}
+    return {"theta": theta, **predictions}
 
-  def _answer_views(self, params, model_state, images, known_deg, *turns):
-    """The same, without the diagnostics, each leaf `[n, A, ...]`."""
-    found = self._answers(params, model_state, images, known_deg, *turns)
-    found.pop("diagnostics")
-    shape = turns[0].shape
-    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
+  def _predict_views(self, params, model_state, views):
+    """What a calibration is fitted to, each leaf `[n, A, ...]`."""
+    predictions = self._predictions(params, model_state, views)
+    predictions.pop("diagnostics")
+    shape = views.angle_deg.shape
+    return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), predictions)
 
-  def _score_views(
-    self,
-    params,
-    model_state,
-    images,
-    known_deg,
-    angle_deg,
-    uniform,
-    calibration,
-  ):
-    """The same -> decoded theta `[n, A]`, and scores `[n, A]` by prefix."""
-    found = self._answers(
-      params, model_state, images, known_deg, angle_deg, uniform
-    )
-    theta, decoded, outputs = (
-      found[name] for name in ("theta", "decoded", "outputs")
-    )
+  def _score_views(self, params, model_state, views, calibration):
+    """Predicted theta `[n, A]`, and scores `[n, A]` by prefix and name."""
+    predictions = self._predictions(params, model_state, views)
+    scores = {"": predictions.pop("diagnostics")}
+    theta, outputs = predictions["theta"], predictions["outputs"]
     spec = self.head, self.angles
     densities = {"": (density.at(*spec, outputs, theta), None)}
     if calibration is not None:
       raw = density.tabulate(*spec, outputs, calibration.num_points)
       densities[""] = (densities[""][0], raw)
       densities["recalibrated_"] = calibration_lib.apply(
-        calibration, *spec, decoded, outputs, theta
+        calibration, *spec, **predictions
       )
-    scores = {"": found["diagnostics"]}
     for prefix, (at, table) in densities.items():
       if at is not None:
         scores[prefix] = scores.get(prefix, {}) | {"log_density": at}
       if table is not None:
         scores[prefix] |= probabilistic.density_scores(
-          table, theta, uniform.reshape(-1)
+          table, theta, views.uniform.reshape(-1)
         )
-    return jax.tree.map(lambda x: x.reshape(angle_deg.shape), (decoded, scores))
+    return jax.tree.map(
+      lambda x: x.reshape(views.angle_deg.shape),
+      (predictions["predicted_theta"], scores),
+    )
 
   def _calls(self, split, between_calls):
-    """Yields what each call of this process takes.
+    """Yields the rows and the padded `Views` of each call of this process.
 
-    Rows, and padded images, how far these are turned already, angles, numbers;
-    the numbers, in [0, 1), are a hash of the view's own, the same in every
-    run. The processes of a job take
-    turns and ask `between_calls` equally often: whoever has no call left in
-    the last turn makes the last one, too.
+    The processes of a job take turns and ask `between_calls` equally often:
+    whoever has no call left in the last turn makes the last one, too.
     """
     # float32 first: what is applied is what is scored.
     angle_deg = np.float32(
@@ -192,8 +190,8 @@ class Evaluator:
       stop = min(start + rows, len(split))
       padding = rows - (stop - start)
       angles = _pad(angle_deg[start:stop], padding)
-      view = start * angles.shape[1] + np.arange(angles.size)
-      uniform = np.float32(angles_lib.hashed_uniform(view))
+      number = start * angles.shape[1] + np.arange(angles.size)
+      uniform = np.float32(angles_lib.hashed_uniform(number))
       images = split.__getitems__(np.arange(start, stop))["image"]
       images = _pad(images, padding)
       if self.interpolator == "scipy":
@@ -201,8 +199,8 @@ class Evaluator:
 
         images = view_scipy.render(self.view, images, angles)
       known = _pad(_known(split)[start:stop], padding)
-      taken = images, known, angles, uniform.reshape(angles.shape)
-      yield slice(start, stop), *_spread(taken)
+      views = Views(images, known, angles, uniform.reshape(angles.shape))
+      yield slice(start, stop), _spread(views)
 
   def _rows(self, split) -> int:
     """Images in one call: a multiple of the devices that share it."""
@@ -213,14 +211,14 @@ class Evaluator:
   def _over(self, score, split, between_calls) -> Any:
     """What `score` says of all views, on every process: NumPy `[n, A, ...]`."""
     whole = None
-    for rows, *taken in self._calls(split, between_calls):
-      part = jax.device_get(score(*taken))
+    for rows, views in self._calls(split, between_calls):
+      part = jax.device_get(score(views))
       if whole is None:
         whole = jax.tree.map(
           lambda x: np.zeros((len(split), *x.shape[1:]), x.dtype), part
         )
-      for into, found in zip(jax.tree.leaves(whole), jax.tree.leaves(part)):
-        into[rows] = found[: rows.stop - rows.start]
+      for all_rows, some in zip(jax.tree.leaves(whole), jax.tree.leaves(part)):
+        all_rows[rows] = some[: rows.stop - rows.start]
     image = np.arange(len(split))
     process = image // self._rows(split) % distributed.count()
     return jax.tree.map(lambda x: x[process, image], distributed.gather(whole))
@@ -246,8 +244,8 @@ class Evaluator:
     Returns:
       `[n, A]` predictions, the same on every process.
     """
-    decoded, scores = self._over(
-      lambda *taken: self._score(params, model_state, *taken, calibration),
+    predicted_theta, scores = self._over(
+      lambda views: self._score(params, model_state, views, calibration),
       split,
       between_calls,
     )
@@ -262,7 +260,7 @@ class Evaluator:
       )
     return metrics.Predictions(
       true_deg=angle_deg,
-      predicted_deg=angles.to_degrees(decoded.astype(np.float64)),
+      predicted_deg=angles.to_degrees(predicted_theta.astype(np.float64)),
       example=np.asarray(split.indices),
       label=np.asarray(split.labels),
       angles=angles,
@@ -280,7 +278,7 @@ class Evaluator:
     split: Split,
     between_calls: Callable[[], None] = lambda: None,
   ) -> calibration_lib.Calibration:
-    """Fits the recalibration of these answers to a split, the validation set.
+    """Fits the recalibration of predictions to a split, the validation set.
 
     Of a large split only as many evenly spaced images are used as make
     `calibration.ENOUGH_VIEWS` views.
@@ -296,13 +294,13 @@ class Evaluator:
         "s" * (wanted != 1),
         calibration_lib.FEW_IMAGES,
       )
-    found = self._over(
-      lambda *taken: self._answer(params, model_state, *taken),
+    predictions = self._over(
+      lambda views: self._predict(params, model_state, views),
       split,
       between_calls,
     )
-    found = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
-    return calibration_lib.fit(self.head, self.angles, **found)
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), predictions)
+    return calibration_lib.fit(self.head, self.angles, **flat)
 
 
 def _known(split: Split) -> np.ndarray:
@@ -312,16 +310,16 @@ def _known(split: Split) -> np.ndarray:
   return split.angle_deg.astype(np.float32)[:, None]
 
 
-def _spread(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
-  """Arrays of a call, their rows spread over this process's devices."""
+def _spread(views: Views) -> Views:
+  """The views of a call, their rows spread over this process's devices."""
   devices = jax.local_devices()
   if len(devices) == 1:
-    return arrays
+    return views
   mesh = jax.sharding.Mesh(
     np.asarray(devices), ("image",), axis_types=(jax.sharding.AxisType.Auto,)
   )
   by_row = jax.sharding.PartitionSpec("image")
-  return jax.device_put(arrays, jax.sharding.NamedSharding(mesh, by_row))
+  return jax.device_put(views, jax.sharding.NamedSharding(mesh, by_row))
 
 
 def _pad(rows: np.ndarray, count: int) -> np.ndarray:

@@ -10,10 +10,9 @@ periodic loss of the angle itself.
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from rotjax import angles, errors
-from rotjax.heads import harmonics, losses, psc, scalar, vector
+from rotjax.heads import harmonics, plane, psc, scalar, vector
 
 ACTIVATIONS = psc.ACTIVATIONS
 LOSSES = scalar.PERIODIC
@@ -23,7 +22,7 @@ def decode(z: jax.Array) -> jax.Array:
   """`[..., 1 or 2, 2]` codes at theta (and 2 theta) -> `[...]` radians."""
   if z.shape[-2] == 2:
     return psc.unwrap(z[..., 0, :], z[..., 1, :])
-  return losses.direction(z[..., 0, :])
+  return plane.direction(z[..., 0, :])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +42,8 @@ class ACM:
   code_weight: float = 1.0
 
   def __post_init__(self):
-    if self.activation not in ACTIVATIONS:
-      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head acm", self.loss_, LOSSES)
+    errors.choose("head.activation", self.activation, ACTIVATIONS)
+    errors.choose("loss for head acm", self.loss_, LOSSES)
     errors.check_range("head.code_weight", self.code_weight, 0, 1e6)
 
   @property
@@ -54,8 +51,7 @@ class ACM:
     return 4 if self.dual else 2
 
   def _code(self, outputs: jax.Array) -> jax.Array:
-    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
-    return harmonics.pairs(code)
+    return harmonics.pairs(ACTIVATIONS[self.activation](outputs))
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     z = self._code(outputs)
@@ -70,7 +66,7 @@ class ACM:
   def diagnostics(self, outputs: jax.Array) -> dict[str, jax.Array]:
     if self.activation != "tanh":
       return {}
-    return vector.tanh_saturation(outputs.astype(jnp.float32))
+    return vector.tanh_saturation(outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: an angle without a stated concentration."""

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.heads import bin_targets, grid, losses
+from rotjax.heads import bin_targets, grid, plane
 
 DECODINGS = {
   "argmax": grid.argmax,
@@ -112,8 +112,8 @@ def expectation(
 
   Ruiz et al. 2018 (HopeNet), whose expectation was that of a line.
   """
-  m, t = grid.mean_vector(logits), losses.target_vector(theta)
-  arc = losses.arc(losses.dot(m, t), losses.cross(m, t))
+  m, t = grid.mean_vector(logits), plane.target_vector(theta)
+  arc = plane.arc(plane.dot(m, t), plane.cross(m, t))
   return cross_entropy(logits, theta) + weight * arc
 
 
@@ -153,14 +153,9 @@ class Bins:
 
   def __post_init__(self):
     errors.check_range("head.num_bins", self.num_bins, 3, 36_000)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head bins", self.loss_, LOSSES)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
-    if not 0 <= self.label_smoothing < 1:
-      raise errors.UserError(
-        f"head.label_smoothing = {self.label_smoothing}: from 0 to below 1"
-      )
+    errors.choose("loss for head bins", self.loss_, LOSSES)
+    errors.choose("head.decode", self.decode_, DECODINGS)
+    errors.check_share("head.label_smoothing", self.label_smoothing)
     errors.check_range("head.width_deg", self.width_deg, 0.01, 360.0)
     errors.check_range(
       "head.expectation_weight", self.expectation_weight, 0, 1e6
@@ -172,7 +167,7 @@ class Bins:
 
   @property
   def num_cells(self) -> int:
-    """The density is constant on each; see `density.ring_size`."""
+    """The density is constant on each; see `density.grid_size`."""
     return self.num_bins
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
@@ -184,11 +179,10 @@ class Bins:
       "mebow": width,
       "von_mises": width,
     }
-    logits = outputs.astype(jnp.float32)
-    return LOSSES[self.loss_](logits, theta, **options.get(self.loss_, {}))
+    return LOSSES[self.loss_](outputs, theta, **options.get(self.loss_, {}))
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return DECODINGS[self.decode_](outputs.astype(jnp.float32))
+    return DECODINGS[self.decode_](outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    return histogram_log_density(outputs.astype(jnp.float32), theta)
+    return histogram_log_density(outputs, theta)

@@ -92,10 +92,8 @@ class Bits:
   code: str = "gray"
 
   def __post_init__(self):
-    if not 2 <= self.num_bits <= 12:
-      raise errors.UserError(f"head.num_bits = {self.num_bits}: 2 to 12")
-    if self.code not in CODES:
-      raise errors.unknown("head.code", self.code, CODES)
+    errors.check_range("head.num_bits", self.num_bits, 2, 12)
+    errors.choose("head.code", self.code, CODES)
 
   @property
   def num_outputs(self) -> int:
@@ -103,16 +101,16 @@ class Bits:
 
   @property
   def num_cells(self) -> int:
-    """The density is constant on each; see `density.ring_size`."""
+    """The density is constant on each; see `density.grid_size`."""
     return 2**self.num_bits
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     code = CODES[self.code](self.num_bits)
-    return code_loss(outputs.astype(jnp.float32), theta, code)
+    return code_loss(outputs, theta, code)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
     code = CODES[self.code](self.num_bits)
-    return grid.argmax(scores(outputs.astype(jnp.float32), code))
+    return grid.argmax(scores(outputs, code))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     """Piecewise constant: the bits' probability over the width of a bin."""
@@ -138,10 +136,8 @@ class HalfPlanes:
   def __post_init__(self):
     # The table of its codes has 2 M^2 entries.
     errors.check_range("head.num_planes", self.num_planes, 2, 1800)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head half_planes", self.loss_, LOSSES)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("loss for head half_planes", self.loss_, LOSSES)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:
@@ -149,11 +145,11 @@ class HalfPlanes:
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     code = half_plane_code(self.num_planes)
-    return LOSSES[self.loss_](outputs.astype(jnp.float32), theta, code)
+    return LOSSES[self.loss_](outputs, theta, code)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
     code = half_plane_code(self.num_planes)
-    return DECODINGS[self.decode_](scores(outputs.astype(jnp.float32), code))
+    return DECODINGS[self.decode_](scores(outputs, code))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: most of the 2^M answers are no direction at all."""

@@ -70,10 +70,8 @@ class CSL:
 
   def __post_init__(self):
     errors.check_range("head.num_bins", self.num_bins, 3, 36_000)
-    if self.window not in WINDOWS:
-      raise errors.unknown("head.window", self.window, WINDOWS)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.window", self.window, WINDOWS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
     errors.check_range("head.radius_deg", self.radius_deg, 0.01, 360.0)
 
   @property
@@ -83,12 +81,10 @@ class CSL:
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     radius = math.radians(self.radius_deg)
     targets = labels(theta, self.num_bins, self.window, radius)
-    logits = outputs.astype(jnp.float32)
-    return binary_cross_entropy(logits, targets).sum(-1)
+    return binary_cross_entropy(outputs, targets).sum(-1)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    log_p = jax.nn.log_sigmoid(outputs.astype(jnp.float32))
-    return DECODINGS[self.decode_](log_p)
+    return DECODINGS[self.decode_](jax.nn.log_sigmoid(outputs))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: K separate probabilities, not one distribution."""

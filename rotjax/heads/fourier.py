@@ -68,8 +68,7 @@ class Fourier:
         f"head.grid_size = {self.grid_size}: at least 8 x"
         f" head.num_frequencies = {8 * self.num_frequencies}"
       )
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:
@@ -79,10 +78,10 @@ class Fourier:
     return -self.log_density(outputs, theta)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    coefficients = harmonics.pairs(outputs.astype(jnp.float32))
+    coefficients = harmonics.pairs(outputs)
     on_grid = harmonics.on_grid(coefficients, self.grid_size)
     return DECODINGS[self.decode_](on_grid)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    coefficients = harmonics.pairs(outputs.astype(jnp.float32))
+    coefficients = harmonics.pairs(outputs)
     return fourier_log_density(coefficients, theta, self.grid_size)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles
-from rotjax.heads import losses
+from rotjax.heads import plane
 
 # Of a cell's width, counted as on its edge.
 _ON_EDGE = 1e-3
@@ -48,13 +48,13 @@ def argmax(values: jax.Array) -> jax.Array:
 def mean_vector(values: jax.Array) -> jax.Array:
   """`[..., K]` -> `[..., 2]`, sum of p_k (cos, sin) with p = softmax."""
   p = jax.nn.softmax(values)
-  vectors = losses.target_vector(centers(values.shape[-1]))
+  vectors = plane.target_vector(centers(values.shape[-1]))
   return (p[..., None] * jnp.broadcast_to(vectors, p.shape + (2,))).sum(-2)
 
 
 def mean(values: jax.Array) -> jax.Array:
   """Direction of the mean vector; wrong between two equal modes."""
-  return losses.direction(mean_vector(values))
+  return plane.direction(mean_vector(values))
 
 
 def _around_peak(values: jax.Array, reach: int) -> jax.Array:

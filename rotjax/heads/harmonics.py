@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import angles, errors
-from rotjax.heads import grid, losses
+from rotjax.heads import grid, plane
 
 _CANDIDATES = 3  # peaks that the search for the highest starts from
 
@@ -24,7 +24,7 @@ def pairs(outputs: jax.Array) -> jax.Array:
 def targets(theta: jax.Array, num_harmonics: int) -> jax.Array:
   """`[...]` -> `[..., F, 2]`: (cos k theta, sin k theta), k = 1 ... F."""
   k = jnp.arange(1, num_harmonics + 1, dtype=jnp.float32)
-  return losses.target_vector(jnp.multiply.outer(theta, k))
+  return plane.target_vector(jnp.multiply.outer(theta, k))
 
 
 def polynomial(coefficients: jax.Array, theta: jax.Array) -> jax.Array:
@@ -38,7 +38,7 @@ def polynomial(coefficients: jax.Array, theta: jax.Array) -> jax.Array:
     `[...]`.
   """
   t = targets(theta, coefficients.shape[-2])
-  return losses.dot(coefficients, t).sum(-1)
+  return plane.dot(coefficients, t).sum(-1)
 
 
 def on_grid(coefficients: jax.Array, num_points: int) -> jax.Array:
@@ -80,8 +80,8 @@ def peak(coefficients: jax.Array) -> jax.Array:
   for _ in range(3):
     t = targets(theta, num_harmonics)
     frequency = jnp.broadcast_to(k, t.shape[:-1])
-    slope = (frequency * losses.cross(t, coefficients)).sum(-1)
-    bend = -(frequency**2 * losses.dot(coefficients, t)).sum(-1)
+    slope = (frequency * plane.cross(t, coefficients)).sum(-1)
+    bend = -(frequency**2 * plane.dot(coefficients, t)).sum(-1)
     peaked = bend < 0  # elsewhere, as for no outputs at all, stay
     newton = jnp.where(peaked, -slope / jnp.where(peaked, bend, 1.0), 0.0)
     theta = angles.wrap(theta + jnp.clip(newton, -step, step))
@@ -91,7 +91,7 @@ def peak(coefficients: jax.Array) -> jax.Array:
 
 def mse(v: jax.Array, t: jax.Array) -> jax.Array:
   """Sum over the frequencies of |v_k - t_k|^2, `[..., F, 2]` -> `[...]`."""
-  return losses.dot(v - t, v - t).sum(-1)
+  return plane.dot(v - t, v - t).sum(-1)
 
 
 def l1(v: jax.Array, t: jax.Array) -> jax.Array:
@@ -116,19 +116,18 @@ class Harmonics:
 
   def __post_init__(self):
     errors.check_range("head.num_harmonics", self.num_harmonics, 1, 1000)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head harmonics", self.loss_, LOSSES)
+    errors.choose("loss for head harmonics", self.loss_, LOSSES)
 
   @property
   def num_outputs(self) -> int:
     return 2 * self.num_harmonics
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    v = pairs(outputs.astype(jnp.float32))
+    v = pairs(outputs)
     return LOSSES[self.loss_](v, targets(theta, self.num_harmonics))
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return peak(pairs(outputs.astype(jnp.float32)))
+    return peak(pairs(outputs))
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: a peak without a stated width."""

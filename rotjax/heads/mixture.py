@@ -44,11 +44,9 @@ class Mixture:
 
   def __post_init__(self):
     errors.check_range("head.num_components", self.num_components, 1, 1000)
-    if self.component not in COMPONENTS:
-      raise errors.unknown("head.component", self.component, COMPONENTS)
+    errors.choose("head.component", self.component, COMPONENTS)
     errors.check_range("head.grid_size", self.grid_size, 8, 36_000)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:
@@ -68,8 +66,7 @@ class Mixture:
     return DECODINGS[self.decode_](log_p)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    parts = outputs.astype(jnp.float32)
-    parts = parts.reshape(parts.shape[:-1] + (self.num_components, 3))
+    parts = outputs.reshape(outputs.shape[:-1] + (self.num_components, 3))
     log_weights = jax.nn.log_softmax(parts[..., 0])
     nll = COMPONENTS[self.component](parts[..., 1:], theta[..., None])
     return losses.logsumexp(log_weights - nll)

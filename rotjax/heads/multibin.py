@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import angles, errors
-from rotjax.heads import bins, grid, losses, vector
+from rotjax.heads import bins, grid, plane, vector
 
 
 def residual_loss(
@@ -30,7 +30,7 @@ def residual_loss(
   num_bins = residuals.shape[-2]
   d = grid.differences(theta, num_bins)
   holds = jnp.abs(d) <= math.pi / num_bins + overlap + 1e-6
-  value = vector.cosine(residuals, losses.target_vector(d))
+  value = vector.cosine(residuals, plane.target_vector(d))
   return jnp.where(holds, value, 0.0).sum(-1) / holds.sum(-1)
 
 
@@ -62,8 +62,7 @@ class MultiBin:
 
   def _parts(self, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
     """-> `[..., K]` logits, `[..., K, 2]` residual vectors."""
-    parts = outputs.astype(jnp.float32)
-    parts = parts.reshape(parts.shape[:-1] + (self.num_bins, 3))
+    parts = outputs.reshape(outputs.shape[:-1] + (self.num_bins, 3))
     return parts[..., 0], parts[..., 1:]
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
@@ -75,7 +74,7 @@ class MultiBin:
   def decode(self, outputs: jax.Array) -> jax.Array:
     logits, residuals = self._parts(outputs)
     best = jnp.argmax(logits, axis=-1)
-    turn = jnp.take_along_axis(losses.direction(residuals), best[..., None], -1)
+    turn = jnp.take_along_axis(plane.direction(residuals), best[..., None], -1)
     return angles.wrap(grid.centers(self.num_bins)[best] + turn[..., 0])
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles, errors
-from rotjax.heads import losses
+from rotjax.heads import losses, plane
 
 ACTIVATIONS = {"linear": lambda x: x, "tanh": jnp.tanh}
 
@@ -38,7 +38,7 @@ def encode(theta: jax.Array, num_steps: int, dual: bool) -> jax.Array:
 
 def demodulate(code: jax.Array) -> jax.Array:
   """`[..., N]` -> `[..., 2]`, N/2 (cos phase, sin phase) of a clean code."""
-  back = losses.target_vector(jnp.asarray(-shifts(code.shape[-1]), jnp.float32))
+  back = plane.target_vector(jnp.asarray(-shifts(code.shape[-1]), jnp.float32))
   return (code[..., None] * jnp.broadcast_to(back, code.shape + (2,))).sum(-2)
 
 
@@ -50,8 +50,8 @@ def unwrap(once: jax.Array, twice: jax.Array) -> jax.Array:
   Returns:
     `[...]` radians in [-pi, pi).
   """
-  half = losses.direction(twice) / 2
-  opposite = losses.dot(once, losses.target_vector(half)) < 0
+  half = plane.direction(twice) / 2
+  opposite = plane.dot(once, plane.target_vector(half)) < 0
   return angles.wrap(jnp.where(opposite, half + math.pi, half))
 
 
@@ -96,27 +96,25 @@ class PSC:
   def __post_init__(self):
     errors.check_range("head.num_steps", self.num_steps, 3, 1000)
     errors.check_range("head.min_modulation", self.min_modulation, 0, 1e6)
-    if self.activation not in ACTIVATIONS:
-      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head psc", self.loss_, LOSSES)
+    errors.choose("head.activation", self.activation, ACTIVATIONS)
+    errors.choose("loss for head psc", self.loss_, LOSSES)
 
   @property
   def num_outputs(self) -> int:
     return self.num_steps * (2 if self.dual else 1)
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
+    code = ACTIVATIONS[self.activation](outputs)
     return LOSSES[self.loss_](code, encode(theta, self.num_steps, self.dual))
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    code = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
+    code = ACTIVATIONS[self.activation](outputs)
     vector = demodulate(code[..., : self.num_steps])
-    theta = losses.direction(vector)
+    theta = plane.direction(vector)
     if self.dual:
       once, vector = vector, demodulate(code[..., self.num_steps :])
       theta = unwrap(once, vector)
-    modulation = losses.dot(vector, vector)
+    modulation = plane.dot(vector, vector)
     return jnp.where(modulation < self.min_modulation, 0.0, theta)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:

@@ -101,10 +101,8 @@ class Scalar:
   rcc_weight: float = 0.24
 
   def __post_init__(self):
-    if self.output not in OUTPUTS:
-      raise errors.unknown("head.output", self.output, OUTPUTS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head scalar", self.loss_, LOSSES)
+    errors.choose("head.output", self.output, OUTPUTS)
+    errors.choose("loss for head scalar", self.loss_, LOSSES)
     errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
     errors.check_range("head.delta_deg", self.delta_deg, 1e-3, 360.0)
     errors.check_range("head.rcc_weight", self.rcc_weight, 0, 1e6)
@@ -114,7 +112,7 @@ class Scalar:
     return 1
 
   def _angle(self, outputs: jax.Array) -> jax.Array:
-    return OUTPUTS[self.output][0](outputs.astype(jnp.float32)[..., 0])
+    return OUTPUTS[self.output][0](outputs[..., 0])
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     middle = OUTPUTS[self.output][1] + math.pi
@@ -148,14 +146,12 @@ class SplitPair:
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     signed = angles.wrap(theta)
-    u = outputs.astype(jnp.float32)
-    left = jnp.abs(u[..., 0] - jnp.maximum(signed, 0.0))
-    right = jnp.abs(u[..., 1] - jnp.maximum(-signed, 0.0))
+    left = jnp.abs(outputs[..., 0] - jnp.maximum(signed, 0.0))
+    right = jnp.abs(outputs[..., 1] - jnp.maximum(-signed, 0.0))
     return left + right
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    u = outputs.astype(jnp.float32)
-    return angles.wrap(u[..., 0] - u[..., 1])
+    return angles.wrap(outputs[..., 0] - outputs[..., 1])
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: an angle without a stated concentration."""

@@ -95,8 +95,7 @@ class Shifted:
     errors.check_range("head.num_nets", self.num_nets, 1, 360)
     errors.check_range("head.num_bins", self.num_bins, 3, 360)
     errors.check_range("head.kernel_deg", self.kernel_deg, 0.01, 360.0)
-    if self.decode_ not in DECODINGS:
-      raise errors.unknown("head.decode", self.decode_, DECODINGS)
+    errors.choose("head.decode", self.decode_, DECODINGS)
 
   @property
   def num_outputs(self) -> int:
@@ -104,12 +103,12 @@ class Shifted:
 
   @property
   def num_cells(self) -> int:
-    """The density is constant on each; see `density.ring_size`."""
+    """The density is constant on each; see `density.grid_size`."""
     return self.num_nets * self.num_bins
 
   def _logits(self, outputs: jax.Array) -> jax.Array:
-    x = outputs.astype(jnp.float32)
-    return x.reshape(x.shape[:-1] + (self.num_nets, self.num_bins))
+    shape = self.num_nets, self.num_bins
+    return outputs.reshape(outputs.shape[:-1] + shape)
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     log_p = log_histograms(self._logits(outputs), theta)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.heads import losses
+from rotjax.heads import plane
 
 LOG_2PI = math.log(2 * math.pi)
 _SQRT_2PI = math.sqrt(2 * math.pi)
@@ -56,8 +56,8 @@ def vonmises_nll(
   Returns:
     `[...]` nats.
   """
-  gap = mean - losses.target_vector(theta)
-  return 0.5 * kappa * losses.dot(gap, gap) + LOG_2PI + log_i0e(kappa)
+  gap = mean - plane.target_vector(theta)
+  return 0.5 * kappa * plane.dot(gap, gap) + LOG_2PI + log_i0e(kappa)
 
 
 def vonmises_natural_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
@@ -73,13 +73,13 @@ def vonmises_natural_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   Returns:
     `[...]` nats.
   """
-  square = losses.dot(u, u)
+  square = plane.dot(u, u)
   small = square < 1e-4
-  safe = losses.east_where(small, u)
-  kappa = losses.norm(safe)
+  safe = plane.east_where(small, u)
+  kappa = plane.norm(safe)
   large_nll = vonmises_nll(safe / kappa[..., None], kappa, theta)
   bounded = jnp.where(small, square, 0.0)
-  along = losses.dot(u, losses.target_vector(theta))
+  along = plane.dot(u, plane.target_vector(theta))
   small_nll = LOG_2PI - along + bounded / 4 - bounded**2 / 64
   return jnp.where(small, small_nll, large_nll)
 
@@ -114,8 +114,8 @@ def projected_normal_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   Returns:
     `[...]` nats.
   """
-  t = losses.target_vector(theta)
-  z, c = losses.dot(u, t), losses.cross(u, t)
+  t = plane.target_vector(theta)
+  z, c = plane.dot(u, t), plane.cross(u, t)
   behind = z < -2
   front = jnp.where(behind, 0.0, z)
   # Past 14 standard deviations the exponential is zero, its slope no NaN.
@@ -123,7 +123,7 @@ def projected_normal_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   rise = _SQRT_2PI * front * jax.scipy.special.ndtr(front)
   front_nll = 0.5 * c * c - jnp.log(dip + rise)
   back = jnp.where(behind, -z, 2.0)
-  back_nll = 0.5 * losses.dot(u, u) - _log_tail(back)
+  back_nll = 0.5 * plane.dot(u, u) - _log_tail(back)
   return LOG_2PI + jnp.where(behind, back_nll, front_nll)
 
 
@@ -158,13 +158,13 @@ def power_spherical_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   Returns:
     `[...]` nats.
   """
-  square = losses.dot(u, u)
+  square = plane.dot(u, u)
   kappa = square / (1 + jnp.sqrt(1 + square))
-  mean, t = losses.unit(u), losses.target_vector(theta)
+  mean, t = plane.unit(u), plane.target_vector(theta)
   # sin^2(D/2) on one half of the circle, cos^2(D/2) on the other: each where
   # it is the small one, and so known to its last digit.
-  sine2 = 0.25 * losses.dot(mean - t, mean - t)
-  cosine2 = 0.25 * losses.dot(mean + t, mean + t)
+  sine2 = 0.25 * plane.dot(mean - t, mean - t)
+  cosine2 = 0.25 * plane.dot(mean + t, mean + t)
   front = sine2 < 0.5
   log_cosine2 = jnp.where(
     front,
@@ -185,10 +185,10 @@ class VectorDensity:
   nll: ClassVar[Any]
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    return self.nll(outputs.astype(jnp.float32), theta)
+    return self.nll(outputs, theta)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return losses.direction(outputs.astype(jnp.float32))
+    return plane.direction(outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     return -self.loss(outputs, theta)
@@ -210,7 +210,7 @@ class PowerSpherical(VectorDensity):
 
 def _softplus_nll(outputs: jax.Array, theta: jax.Array) -> jax.Array:
   kappa = jax.nn.softplus(outputs[..., 2])
-  return vonmises_nll(losses.unit(outputs[..., :2]), kappa, theta)
+  return vonmises_nll(plane.unit(outputs[..., :2]), kappa, theta)
 
 
 # Name -> (number of outputs, negative log-density).
@@ -233,10 +233,9 @@ class VonMises:
   parametrization: str = "natural"
 
   def __post_init__(self):
-    if self.parametrization not in PARAMETRIZATIONS:
-      raise errors.unknown(
-        "head.parametrization", self.parametrization, PARAMETRIZATIONS
-      )
+    errors.choose(
+      "head.parametrization", self.parametrization, PARAMETRIZATIONS
+    )
 
   @property
   def num_outputs(self) -> int:
@@ -244,7 +243,7 @@ class VonMises:
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     nll = PARAMETRIZATIONS[self.parametrization][1]
-    return nll(outputs.astype(jnp.float32), theta)
+    return nll(outputs, theta)
 
   def temper(self, outputs: jax.Array, tau: jax.Array) -> jax.Array:
     """Outputs of tau times the concentration; see `density.temper`."""
@@ -256,7 +255,7 @@ class VonMises:
     return jnp.concatenate([outputs[..., :2], raw[..., None]], axis=-1)
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    return losses.direction(outputs[..., :2].astype(jnp.float32))
+    return plane.direction(outputs[..., :2])
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     return -self.loss(outputs, theta)

@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.heads import losses
+from rotjax.heads import plane
 
 ACTIVATIONS: dict[str, Callable[[Any], jax.Array]] = {
   "linear": lambda u: u,
-  "normalized": losses.normalize,
+  "normalized": plane.normalize,
   "tanh": jnp.tanh,
 }
 
@@ -46,7 +46,7 @@ def tanh_saturation(u: jax.Array) -> dict[str, jax.Array]:
 
 def mse(v: jax.Array, t: jax.Array) -> jax.Array:
   """|v - t|^2; for a unit vector this is 2 (1 - cos D)."""
-  return losses.dot(v - t, v - t)
+  return plane.dot(v - t, v - t)
 
 
 def l1(v: jax.Array, t: jax.Array) -> jax.Array:
@@ -56,9 +56,9 @@ def l1(v: jax.Array, t: jax.Array) -> jax.Array:
 
 def cosine(v: jax.Array, t: jax.Array) -> jax.Array:
   """1 - cos D whatever the length of v, as Keras' cosine_proximity + 1."""
-  unit = losses.normalize(v)
+  unit = plane.normalize(v)
   # |v/|v| - t|^2 / 2 keeps its digits near D = 0; at v = 0 the loss is 1/2.
-  return 0.5 * losses.dot(unit - t, unit - t)
+  return 0.5 * plane.dot(unit - t, unit - t)
 
 
 def arc(v: jax.Array, t: jax.Array) -> jax.Array:
@@ -66,12 +66,12 @@ def arc(v: jax.Array, t: jax.Array) -> jax.Array:
 
   The same number, and gradient, as the wrapped L1 of atan2(v) - theta.
   """
-  return losses.arc(losses.dot(v, t), losses.cross(v, t))
+  return plane.arc(plane.dot(v, t), plane.cross(v, t))
 
 
 def chord(v: jax.Array, t: jax.Array) -> jax.Array:
   """|v/|v| - t| = 2 |sin(D/2)|."""
-  return losses.norm(losses.normalize(v) - t)
+  return plane.norm(plane.normalize(v) - t)
 
 
 def exp_cos(v: jax.Array, t: jax.Array, kappa: float = 1.0) -> jax.Array:
@@ -115,10 +115,8 @@ class Vector:
   norm_penalty: float = 0.0
 
   def __post_init__(self):
-    if self.activation not in ACTIVATIONS:
-      raise errors.unknown("head.activation", self.activation, ACTIVATIONS)
-    if self.loss_ not in LOSSES:
-      raise errors.unknown("loss for head vector", self.loss_, LOSSES)
+    errors.choose("head.activation", self.activation, ACTIVATIONS)
+    errors.choose("loss for head vector", self.loss_, LOSSES)
     errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
     errors.check_range("head.norm_penalty", self.norm_penalty, 0, 1e6)
 
@@ -127,22 +125,20 @@ class Vector:
     return 2
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
-    u = outputs.astype(jnp.float32)
-    v = ACTIVATIONS[self.activation](u)
+    v = ACTIVATIONS[self.activation](outputs)
     options = {"kappa": self.kappa} if self.loss_ == "exp_cos" else {}
-    value = LOSSES[self.loss_](v, losses.target_vector(theta), **options)
+    value = LOSSES[self.loss_](v, plane.target_vector(theta), **options)
     if self.norm_penalty:
-      value += self.norm_penalty * jnp.square(losses.norm(u) - 1)
+      value += self.norm_penalty * jnp.square(plane.norm(outputs) - 1)
     return value
 
   def decode(self, outputs: jax.Array) -> jax.Array:
-    v = ACTIVATIONS[self.activation](outputs.astype(jnp.float32))
-    return losses.direction(v)
+    return plane.direction(ACTIVATIONS[self.activation](outputs))
 
   def diagnostics(self, outputs: jax.Array) -> dict[str, jax.Array]:
     if self.activation != "tanh":
       return {}
-    return tanh_saturation(outputs.astype(jnp.float32))
+    return tanh_saturation(outputs)
 
   def log_density(self, outputs: jax.Array, theta: jax.Array) -> None:
     """None: a direction without a stated concentration."""

@@ -10,7 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from rotjax.heads import losses, unimodal
+from rotjax.heads import plane, unimodal
 
 
 def wrapped_cauchy_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
@@ -30,16 +30,16 @@ def wrapped_cauchy_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   Returns:
     `[...]` nats.
   """
-  t = losses.target_vector(theta)
-  square = losses.dot(u, u)
+  t = plane.target_vector(theta)
+  square = plane.dot(u, u)
   small = square < 1.0
   root = jnp.sqrt(1 + square)
   # For large r, sqrt(1 + r^2) - r and r (1 - cos D) without cancellation.
-  safe = losses.east_where(small, u)
-  r = losses.norm(safe)
+  safe = plane.east_where(small, u)
+  r = plane.norm(safe)
   gap = safe / r[..., None] - t
-  large_value = 1 / (jnp.sqrt(1 + r * r) + r) + 0.5 * r * losses.dot(gap, gap)
-  value = jnp.where(small, root - losses.dot(u, t), large_value)
+  large_value = 1 / (jnp.sqrt(1 + r * r) + r) + 0.5 * r * plane.dot(gap, gap)
+  value = jnp.where(small, root - plane.dot(u, t), large_value)
   return unimodal.LOG_2PI + jnp.log(value)
 
 
@@ -71,18 +71,18 @@ def wrapped_normal_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   Returns:
     `[...]` nats.
   """
-  t = losses.target_vector(theta)
-  square = losses.dot(u, u)
+  t = plane.target_vector(theta)
+  square = plane.dot(u, u)
   wide = square < _SELF_DUAL
   m = jnp.where(wide[..., None], u, 0.0)
-  m /= jnp.sqrt(1 + losses.dot(m, m))[..., None]
-  along, across = losses.dot(m, t), losses.cross(m, t)
-  second = losses.dot(m, m) * (along + across) * (along - across)
+  m /= jnp.sqrt(1 + plane.dot(m, m))[..., None]
+  along, across = plane.dot(m, t), plane.cross(m, t)
+  second = plane.dot(m, m) * (along + across) * (along - across)
   wide_nll = unimodal.LOG_2PI - jnp.log1p(2 * along + 2 * second)
 
-  safe = losses.east_where(wide, u)
-  precision = _inverse_log1p_inverse(losses.dot(safe, safe))
-  d = losses.turn(losses.dot(safe, t), losses.cross(safe, t))
+  safe = plane.east_where(wide, u)
+  precision = _inverse_log1p_inverse(plane.dot(safe, safe))
+  d = plane.turn(plane.dot(safe, t), plane.cross(safe, t))
   # Exponents less that of the turn at hand, -D^2/2 sigma^2: -2 pi k (D + pi k)
   # by algebra, as the difference of two large numbers it would be noise.
   k = jnp.arange(-2, 3, dtype=jnp.float32)
@@ -122,9 +122,9 @@ def wrapped_laplace_nll(u: jax.Array, theta: jax.Array) -> jax.Array:
   Returns:
     `[...]` nats.
   """
-  t = losses.target_vector(theta)
-  rate = losses.norm(u)
-  d = losses.arc(losses.dot(u, t), losses.cross(u, t))
+  t = plane.target_vector(theta)
+  rate = plane.norm(u)
+  d = plane.arc(plane.dot(u, t), plane.cross(u, t))
   log_cosh = jnp.log1p(jnp.exp(-2 * rate * (math.pi - d))) - math.log(2)
   constant = unimodal.LOG_2PI + _log_sinhc_minus(math.pi * rate)
   return constant + rate * d - log_cosh

@@ -91,8 +91,7 @@ class View:
   def __post_init__(self):
     for field, valid in _CHOICES.items():
       value = getattr(self, field)
-      if value not in valid:
-        raise errors.unknown(f"view.{field}", value, valid)
+      errors.choose(f"view.{field}", value, valid)
     if not 1 <= self.size <= _LARGEST:
       raise errors.UserError(
         f"view.size = {self.size} must be positive, at most {_LARGEST}"
@@ -102,8 +101,7 @@ class View:
         f"view.jitter = {self.jitter} is not between 0 and half of"
         f" view.size = {self.size}"
       )
-    if not 1 / 8 <= self.zoom <= 8:
-      raise errors.UserError(f"view.zoom = {self.zoom} is not in 1/8 ... 8")
+    errors.check_range("view.zoom", self.zoom, 1 / 8, 8)
     if self.zoom != 1 and (
       self.crop in ("inscribed", "expand") or self.passes == "double"
     ):
@@ -115,10 +113,7 @@ class View:
       raise errors.UserError(
         f"view.blur = {self.blur} is not between 0 and a quarter of view.size"
       )
-    if not 0 <= self.threshold < 1:
-      raise errors.UserError(
-        f"view.threshold = {self.threshold} is not a share of the pixel range"
-      )
+    errors.check_share("view.threshold", self.threshold)
     if self.crop in ("inscribed", "expand") and self.passes != "single":
       raise errors.UserError(
         f'view.crop = "{self.crop}" is made in one pass: view.passes ='

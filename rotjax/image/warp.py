@@ -146,8 +146,7 @@ def rotate(
       another shape, a `fill` or a `max_scale` that is not finite, or so large
       a scale, canvas or image that no bits are left.
   """
-  if mode not in MODES:
-    raise errors.unknown("border mode", mode, MODES)
+  errors.choose("border mode", mode, MODES)
   if not math.isfinite(fill):
     raise errors.UserError(f"rotate: fill = {fill} is not a finite number")
   size = geometry.check_sizes(image.shape, size)

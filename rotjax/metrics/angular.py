@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax.metrics import predictions
+from rotjax.metrics import circular_median, predictions
 
 ACCURACY_DEG = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30)
 AUC_DEG = (2, 5, 10)
@@ -166,7 +166,7 @@ def residual_metrics(p: predictions.Predictions) -> dict[str, float]:
   if length > _CANCELLED:
     measures["bias_deg"] = float(angles_lib.circular_mean(residual))
     measures["circular_sd_deg"] = math.sqrt(-2 * math.log(length))
-  measures["bias_median_deg"] = angles_lib.circular_median(residual)
+  measures["bias_median_deg"] = circular_median.circular_median(residual)
   degrees = {k: float(p.angles.to_degrees(v)) for k, v in measures.items()}
   return {k: v for k, v in degrees.items() if not math.isnan(v)} | {
     "correlation_js": correlation_js(truth, predicted),
@@ -191,7 +191,7 @@ def chance(angles: angles_lib.Angles) -> dict[str, float]:
     # Between two quantiles, so that shares are exact: 20 of 3,600 within 1.
     constant_deg = angles.range_deg[0] + angles.width_deg / 2
   else:
-    best = angles_lib.least_distant(angles.to_theta(truth))
+    best = circular_median.least_distant(angles.to_theta(truth))
     constant_deg = angles.to_degrees(best[0])
   error = np.abs(
     angles_lib.difference(truth, np.asarray(constant_deg), angles.period_deg)

@@ -43,7 +43,7 @@ def grid(num_points: int = GRID_SIZE) -> jax.Array:
   the spacing: with 720 points a von Mises of concentration 1e4 (standard
   deviation .57 degrees) is still normalised to 1e-6 and scored to .03 %, only
   its highest-density width is 3 % off. What is sharper needs more points:
-  `density.ring_size` tells how many.
+  `density.grid_size` tells how many.
   """
   if num_points % 2:
     raise ValueError(f"num_points = {num_points} must be even")

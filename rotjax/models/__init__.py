@@ -50,7 +50,7 @@ class Model:
   Attributes:
     init: `key -> (params, model_state)`.
     apply: `(params, model_state, images, *, train, keys, mask, axis_name) ->
-      (outputs, model_state)`, see `layers.Context`.
+      (outputs, model_state)`, see `layers.Context`; outputs are float32.
   """
 
   init: Callable[[jax.Array], tuple[Any, Any]]
@@ -69,7 +69,7 @@ def build(
     backbone: the options.
     num_outputs: width of the last linear layer, the head's.
     image_shape: `(H, W, C)` of the view.
-    dtype: of the arithmetic; parameters stay float32.
+    dtype: of the arithmetic; parameters stay float32, and outputs become it.
 
   Returns:
     The two functions.
@@ -106,7 +106,8 @@ def build(
     module = nnx.merge(graph, params, model_state, copy=True)
     outputs = module(images, layers.Context(train, keys, mask, axis_name))
     _, _, rest = nnx.split(module, nnx.Param, ...)
-    return outputs, nnx.to_pure_dict(rest)
+    # Once for all heads: losses and densities need all the digits there are.
+    return outputs.astype(jnp.float32), nnx.to_pure_dict(rest)
 
   # Compiled: eager initialisation dispatches every random draw by itself.
   return Model(jax.jit(init), apply)

@@ -106,8 +106,7 @@ class Dense(nnx.Module):
 
 def check_rate(field: str, rate: float) -> None:
   """Raises UserError unless a dropout rate is in [0, 1)."""
-  if not 0 <= rate < 1:
-    raise errors.UserError(f"model.{field} = {rate} is not in [0, 1)")
+  errors.check_share(f"model.{field}", rate)
 
 
 def check_sizes(field: str, sizes: Sequence[int], largest: int) -> None:

@@ -93,8 +93,7 @@ class ResNet18:
   bottleneck = False
 
   def __post_init__(self):
-    if self.norm not in layers.NORMS:
-      raise errors.unknown("model.norm", self.norm, layers.NORMS)
+    errors.choose("model.norm", self.norm, layers.NORMS)
     # Each stage doubles the channels.
     errors.check_range("the stages of model.stages", len(self.stages), 1, 6)
     layers.check_sizes("stages", self.stages, 100)

@@ -68,8 +68,7 @@ class Strided:
     layers.check_sizes("widths", self.widths, 2**14)
     layers.check_sizes("kernels", self.kernels, 64)
     layers.check_sizes("hidden", (self.hidden,), 2**16)
-    if self.norm not in ("none", *layers.NORMS):
-      raise errors.unknown("model.norm", self.norm, ("none", *layers.NORMS))
+    errors.choose("model.norm", self.norm, ("none", *layers.NORMS))
     layers.check_rate("dropout", self.dropout)
 
   def module(

@@ -275,11 +275,15 @@ def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
 
   def fn(squares):
     inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
-    scored = evaluator.answers(network, head, angles, inputs, tta)
-    ring = calibration_lib.on_ring(
-      calibration, head, angles, scored["decoded"], scored["outputs"]
+    scored = evaluator.predict(network, head, angles, inputs, tta)
+    fine = calibration_lib.on_grid(
+      calibration,
+      head,
+      angles,
+      predicted_theta=scored["predicted_theta"],
+      outputs=scored["outputs"],
     )
-    cells = probabilistic.cell_means(ring, answers_lib.RING_SIZE)
-    return scored["decoded"] * per_radian, cells + angles.log_jacobian
+    cells = probabilistic.cell_means(fine, answers_lib.RING_SIZE)
+    return scored["predicted_theta"] * per_radian, cells + angles.log_jacobian
 
   return fn

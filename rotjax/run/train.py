@@ -11,11 +11,12 @@ import pathlib
 import sys
 from typing import Any
 
+import jax
+
 from rotjax import distributed, errors, stopping
 from rotjax.config import base, named, resolve, validate
 from rotjax.run import claim as claim_lib
 from rotjax.run import layout, summary
-from rotjax.training import executors
 
 _log = logging.getLogger("rotjax")
 
@@ -36,6 +37,16 @@ def _claim(
   for seed, folder in layout.seed_folders(config, workdir).items():
     configs[folder] = _single(config, seed)
   return claim_lib.Claim(configs, overwrite)
+
+
+def _together(option: str, num_seeds: int) -> bool:
+  """Whether seeds train step by step together ("auto": on accelerators).
+
+  On CPU one after another is at least as fast: a single seed fills the cores.
+  """
+  if num_seeds > 1 and option == "auto":
+    return jax.default_backend() != "cpu"
+  return num_seeds > 1 and option == "on"
 
 
 def train_seeds(
@@ -71,7 +82,7 @@ def _train_seeds(config, folders, held, overwrite=False):
   )
   if not left:
     return None
-  together = executors.seeds_together(config.seeds_together, len(left))
+  together = _together(config.seeds_together, len(left))
   if together:
     loop.train(config, left, [folders[seed] for seed in left], held)
   else:

@@ -50,22 +50,14 @@ class Optimizer:
   ema_decay: float = 0.0
 
   def __post_init__(self):
-    if self.schedule not in SCHEDULES:
-      raise errors.unknown("optim.schedule", self.schedule, SCHEDULES)
-    if not 0 < self.learning_rate < float("inf"):
-      raise errors.UserError(
-        f"optim.learning_rate = {self.learning_rate} must be positive"
-      )
+    errors.choose("optim.schedule", self.schedule, SCHEDULES)
+    _check_positive("learning_rate", self.learning_rate)
     if not 0 <= self.clip_norm < float("inf"):
       raise errors.UserError(
         f"optim.clip_norm = {self.clip_norm} must be positive, or 0 for none"
       )
-    if not 0 <= self.warmup < 1:
-      raise errors.UserError(f"optim.warmup = {self.warmup} is not in [0, 1)")
-    if not 0 <= self.ema_decay < 1:
-      raise errors.UserError(
-        f"optim.ema_decay = {self.ema_decay} is not in [0, 1)"
-      )
+    errors.check_share("optim.warmup", self.warmup)
+    errors.check_share("optim.ema_decay", self.ema_decay)
 
   def schedule_fn(self, num_steps: int) -> optax.Schedule:
     """Step -> learning rate over a run of `num_steps`."""
@@ -95,14 +87,9 @@ class Optimizer:
     )
 
 
-def _check_decay(field: str, value: float) -> None:
-  if not 0 <= value < 1:
-    raise errors.UserError(f"optim.{field} = {value} is not in [0, 1)")
-
-
-def _check_eps(value: float) -> None:
+def _check_positive(field: str, value: float) -> None:
   if not 0 < value < float("inf"):
-    raise errors.UserError(f"optim.eps = {value} must be positive")
+    raise errors.UserError(f"optim.{field} = {value} must be positive")
 
 
 def _kernels_only(params):
@@ -128,9 +115,9 @@ class Adam(Optimizer):
 
   def __post_init__(self):
     super().__post_init__()
-    _check_decay("b1", self.b1)
-    _check_decay("b2", self.b2)
-    _check_eps(self.eps)
+    errors.check_share("optim.b1", self.b1)
+    errors.check_share("optim.b2", self.b2)
+    _check_positive("eps", self.eps)
     errors.check_range("optim.weight_decay", self.weight_decay, 0, 1e6)
 
   def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -159,7 +146,7 @@ class Sgd(Optimizer):
 
   def __post_init__(self):
     super().__post_init__()
-    _check_decay("momentum", self.momentum)
+    errors.check_share("optim.momentum", self.momentum)
     if self.nesterov and not self.momentum:
       raise errors.UserError(
         "optim.nesterov = True has no effect where optim.momentum = 0"
@@ -186,8 +173,8 @@ class Adadelta(Optimizer):
 
   def __post_init__(self):
     super().__post_init__()
-    _check_decay("rho", self.rho)
-    _check_eps(self.eps)
+    errors.check_share("optim.rho", self.rho)
+    _check_positive("eps", self.eps)
 
   def rule(self, schedule: optax.Schedule) -> optax.GradientTransformation:
     return optax.adadelta(schedule, self.rho, self.eps)

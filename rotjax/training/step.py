@@ -218,6 +218,7 @@ def make_train_step(
         mask=mask,
         axis_name=axis_name,
       )
+      # Under a user's x64 one-hot targets are float64.
       losses = head.loss(outputs, theta).astype(jnp.float32)
       losses = jnp.where(mask, losses, 0.0)
       return losses.sum() / count, (outputs, model_state)

@@ -36,15 +36,24 @@ CIRCLE = angles.Angles()
 def fit(head, outputs, theta):
   """To one pass of the network over each picture."""
   theta = jnp.asarray(theta, jnp.float32)
-  decoded = jax.jit(head.decode)(outputs)
-  return calibration.fit(head, CIRCLE, decoded, outputs[:, None], theta)
+  return calibration.fit(
+    head,
+    CIRCLE,
+    predicted_theta=jax.jit(head.decode)(outputs),
+    outputs=outputs[:, None],
+    theta=theta,
+  )
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def apply(fitted, head, outputs, theta):
-  decoded = head.decode(outputs)
   return calibration.apply(
-    fitted, head, CIRCLE, decoded, outputs[:, None], theta
+    fitted,
+    head,
+    CIRCLE,
+    predicted_theta=head.decode(outputs),
+    outputs=outputs[:, None],
+    theta=theta,
   )
 
 
@@ -104,20 +113,20 @@ def test_a_head_without_density_gets_a_von_mises():
   fitted = fit(head, as_vector(answer), theta)
   assert fitted.kind == "vonmises"
   assert fitted.value == pytest.approx(40, rel=0.05)
-  at_truth, on_ring = apply(
+  at_truth, table = apply(
     fitted, head, as_vector(answer), jnp.asarray(theta, jnp.float32)
   )
-  assert on_ring.shape == (6000, 720)
+  assert table.shape == (6000, 720)
   exact = scipy.stats.vonmises.logpdf(theta, fitted.value, loc=answer)
   np.testing.assert_allclose(at_truth, exact, atol=2e-4)
-  total = np.exp(np.asarray(on_ring[:50], np.float64)).mean(-1) * 2 * np.pi
+  total = np.exp(np.asarray(table[:50], np.float64)).mean(-1) * 2 * np.pi
   np.testing.assert_allclose(total, 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("kappa", (0.0, 1e-4, 1e4, 1e6))
 def test_the_von_mises_is_finite_at_all_concentrations(kappa):
   theta = jnp.asarray([0.0, 0.001, 3.1, -math.pi], jnp.float32)
-  at_truth, on_ring = apply(
+  at_truth, table = apply(
     calibration.Calibration("vonmises", kappa),
     vector.Vector(),
     as_vector(np.zeros(4)),
@@ -127,7 +136,7 @@ def test_the_von_mises_is_finite_at_all_concentrations(kappa):
   if kappa == 0:
     exact = np.full(4, -math.log(2 * math.pi))
   np.testing.assert_allclose(at_truth, exact, rtol=1e-5, atol=1e-5)
-  assert np.isfinite(on_ring).all()
+  assert np.isfinite(table).all()
 
 
 @pytest.mark.parametrize("claimed", (5.0, 20.0, 400.0, 8000.0))
@@ -163,7 +172,7 @@ def test_overconfidence_is_tempered_on_fresh_data_too():
   np.testing.assert_allclose(
     before, jax.jit(head.log_density)(logits(answer), truth), atol=1e-4
   )
-  after, on_ring = apply(fitted, head, logits(answer), truth)
+  after, table = apply(fitted, head, logits(answer), truth)
   assert after.mean() > before.mean() + 0.2
   uniform = jnp.asarray(angles.hashed_uniform(np.arange(6000)), jnp.float32)
   rank = jax.jit(probabilistic.density_scores)
@@ -172,7 +181,7 @@ def test_overconfidence_is_tempered_on_fresh_data_too():
     return float((rank(table, truth, uniform)["hpd_rank"] <= 0.8).mean())
 
   assert covered(raw) < 0.6
-  assert covered(on_ring) == pytest.approx(0.8, abs=0.03)
+  assert covered(table) == pytest.approx(0.8, abs=0.03)
 
 
 def test_tau_maximises_the_likelihood():
@@ -243,9 +252,9 @@ def test_zero_density_is_not_nan_and_a_head_tempers_as_it_knows():
   theta[:2] = mean[:2] + 2
   truth = jnp.asarray(theta, jnp.float32)
   assert math.isfinite(fit(HalfCircle(), outputs, theta).value)
-  at_truth, on_ring = apply(fitted, HalfCircle(), outputs, truth)
-  assert np.isfinite(at_truth).all() and not np.isnan(on_ring).any()
-  total = np.exp(np.asarray(on_ring[:500], np.float64)).mean(-1) * 2 * np.pi
+  at_truth, table = apply(fitted, HalfCircle(), outputs, truth)
+  assert np.isfinite(at_truth).all() and not np.isnan(table).any()
+  total = np.exp(np.asarray(table[:500], np.float64)).mean(-1) * 2 * np.pi
   np.testing.assert_allclose(total, 1, atol=6e-3)
 
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from rotjax import heads
+from rotjax.heads import catalogue
 
 # A field that is a name -> the dict, in the head's module, that has the names.
 OPTIONS = {
@@ -61,7 +62,7 @@ def variants():
         head = dataclasses.replace(found[name], **{field: value})
         if head != found[name]:
           found[f"{name} {field.rstrip('_')}={value}"] = head
-  for row, line in heads.CATALOGUE.items():
+  for row, line in catalogue.CATALOGUE.items():
     head, _ = build(line)
     if head not in found.values():
       found[f"row {row}"] = head

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from rotjax.heads import losses
+from rotjax.heads import losses, plane
 from tests.heads import reference
 
 
@@ -15,16 +15,16 @@ def gradient(function, *arguments):
 
 def test_zero_vector_has_no_length_no_direction_and_no_gradient():
   zero = np.zeros(2)
-  assert losses.norm(jnp.zeros(2)) == 0
-  assert (losses.normalize(jnp.zeros(2)) == 0).all()
-  assert (losses.unit(jnp.zeros(2)) == jnp.array([1.0, 0.0])).all()
-  assert losses.direction(jnp.zeros(2)) == 0
+  assert plane.norm(jnp.zeros(2)) == 0
+  assert (plane.normalize(jnp.zeros(2)) == 0).all()
+  assert (plane.unit(jnp.zeros(2)) == jnp.array([1.0, 0.0])).all()
+  assert plane.direction(jnp.zeros(2)) == 0
   for function in (
-    losses.norm,
-    losses.direction,
-    lambda u: losses.normalize(u).sum(),
-    lambda u: losses.unit(u).sum(),
-    lambda u: losses.arc(u[0], u[1]),
+    plane.norm,
+    plane.direction,
+    lambda u: plane.normalize(u).sum(),
+    lambda u: plane.unit(u).sum(),
+    lambda u: plane.arc(u[0], u[1]),
   ):
     for scale in (0.0, 1e-30, 1e-8):
       assert (gradient(function, zero + scale) == 0).all()
@@ -33,12 +33,12 @@ def test_zero_vector_has_no_length_no_direction_and_no_gradient():
 def test_away_from_zero_they_are_what_they_are_called():
   u = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
   length, angle = np.hypot(*u.T), np.arctan2(u[:, 1], u[:, 0])
-  np.testing.assert_allclose(losses.norm(u), length, rtol=1e-6)
+  np.testing.assert_allclose(plane.norm(u), length, rtol=1e-6)
   expected = u / length[:, None]
-  np.testing.assert_allclose(losses.normalize(u), expected, atol=1e-6)
-  np.testing.assert_allclose(losses.unit(u), expected, atol=1e-6)
-  assert reference.arc(losses.direction(u), angle).max() < 1e-6
-  found = gradient(lambda u: losses.direction(u).sum(), u)
+  np.testing.assert_allclose(plane.normalize(u), expected, atol=1e-6)
+  np.testing.assert_allclose(plane.unit(u), expected, atol=1e-6)
+  assert reference.arc(plane.direction(u), angle).max() < 1e-6
+  found = gradient(lambda u: plane.direction(u).sum(), u)
   expected = np.stack([-u[:, 1], u[:, 0]], -1) / length[:, None] ** 2
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
@@ -46,7 +46,7 @@ def test_away_from_zero_they_are_what_they_are_called():
 def test_angles_are_half_open():
   """pi is -pi: no prediction has two names."""
   for sine in (0.0, -0.0, 1e-9):
-    assert losses.turn(jnp.float32(-1.0), jnp.float32(sine)) == -np.float32(
+    assert plane.turn(jnp.float32(-1.0), jnp.float32(sine)) == -np.float32(
       np.pi
     )
 

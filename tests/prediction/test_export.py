@@ -412,7 +412,7 @@ def test_heads_of_every_kind_are_exported(tmp_path, head):
     built,
     lambda x: model.apply(*variables, x)[0],
     # Of bits 1,024 points, of which 720 cells are made.
-    calibration.Calibration("temper", 1.7, density.ring_size(built)),
+    calibration.Calibration("temper", 1.7, density.grid_size(built)),
     "none",
   )
   spec = {"size": 12, "channels": 3}

@@ -326,7 +326,7 @@ def test_a_failed_start_leaves_nothing(
   monkeypatch.setattr(prepare, "reachable", lambda url: False)
   wanted: type[Exception] = errors.UserError
   if "out" in overrides:
-    monkeypatch.setattr(executors, "stack_seeds", _no_memory)
+    monkeypatch.setattr(executors.program, "stack_seeds", _no_memory)
     overrides, wanted = {}, MemoryError
   config = resolve.apply(_config(num_seeds=seeds), overrides)
   with pytest.raises(wanted, match=words):

@@ -63,7 +63,7 @@ def test_seeds_together_agree_with_single_runs(name, num_devices):
   together, metrics = _run(experiment, name, num_devices, seeds=(3, 4))
   for r, seed in enumerate((3, 4)):
     alone, alone_metrics = _run(experiment, "jit", 1, seeds=(seed,))
-    state = executors.unstack_seeds(together, 2)[r]
+    state = executors.program.unstack_seeds(together, 2)[r]
     training.assert_close(state, alone, atol=5e-6)
     if num_devices == 1:  # in turn, by the very program of a single run
       jax.tree.map(np.testing.assert_array_equal, state, alone)
@@ -165,9 +165,9 @@ def test_a_run_goes_on_with_another_number_of_devices():
 
 
 def test_mesh_gives_seeds_the_devices_they_divide():
-  assert executors.mesh_shape(8, 4, 16) == (4, 2)
-  assert executors.mesh_shape(8, 1, 16) == (1, 8)
-  assert executors.mesh_shape(4, 3, 16) == (1, 4)
+  assert executors.jit.mesh_shape(8, 4, 16) == (4, 2)
+  assert executors.jit.mesh_shape(8, 1, 16) == (1, 8)
+  assert executors.jit.mesh_shape(4, 3, 16) == (1, 4)
 
 
 def test_the_state_given_survives_the_donating_step():

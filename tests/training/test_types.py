@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from rotjax.evaluation import calibration
+from rotjax.evaluation import calibration, evaluator
 from tests import training
 
 SMALL = {"model.widths": (4, 4, 4), "model.hidden": 8, "log.every_steps": 5}
@@ -45,7 +45,7 @@ def test_step_and_evaluation_keep_their_types(setting, case):
       found = jax.eval_shape(
         built.evaluator(interpolator)._score_views,
         *(after.eval_params, after.eval_model_state),
-        *(_shape(2, 28, 28, 1, dtype=np.uint8), *views),
+        evaluator.Views(_shape(2, 28, 28, 1, dtype=np.uint8), *views),
         calibration.Calibration("vonmises", 3.0),
       )
       assert {x.dtype for x in jax.tree.leaves(found)} == {np.dtype("float32")}

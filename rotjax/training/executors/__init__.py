@@ -1,19 +1,19 @@
 """Executors: the one pure step, compiled for the devices of all processes.
 
-An executor is one file and one line in `EXECUTORS`: "jit" spreads the batch
-over a mesh and lets the compiler place the one all-reduce; "pmap" maps the step
-over the devices by hand. Both give the same parameters to rounding.
+An executor is a file with a function `build` and its line in `EXECUTORS`: "jit"
+spreads the batch over a mesh and lets the compiler place the one all-reduce;
+"pmap" maps the step over the devices by hand. Both give the same parameters to
+rounding. What they share is in `program`.
 
 Every process of a job calls the same functions in the same order, with the
 batch of the whole job; its own devices take their part of it.
 """
 
 from collections.abc import Callable
-from typing import Any
+import functools
 
 import jax
 
-from rotjax import distributed, errors
 from rotjax.training import step as step_lib
 from rotjax.training.executors import jit, pmap, program
 
@@ -30,7 +30,7 @@ def build(
   """The executor of that name.
 
   Args:
-    name: "jit" or "pmap".
+    name: a key of `EXECUTORS`.
     make_step: builds the train step for a mapped axis name, or for None.
     batch_size: global, of one seed.
     num_seeds: R, trained together.
@@ -43,46 +43,19 @@ def build(
     UserError: a batch that the devices do not divide.
   """
   devices = jax.devices() if devices is None else devices
-  make = EXECUTORS[name]
-  if _better_in_turn(name, devices, num_seeds, batch_size):
-    return program.in_turn(make(make_step, batch_size, 1, devices), num_seeds)
-  return make(make_step, batch_size, num_seeds, devices)
+  make = functools.partial(
+    EXECUTORS[name], make_step, batch_size=batch_size, devices=devices
+  )
+  executor = make(num_seeds=num_seeds)
+  if num_seeds > 1 and _better_in_turn(executor, devices):
+    return program.in_turn(make(num_seeds=1), num_seeds)
+  return executor
 
 
-def _better_in_turn(name, devices, num_seeds, batch_size) -> bool:
-  """Whether seeds of the same devices had better not be an axis.
+def _better_in_turn(executor, devices) -> bool:
+  """Whether seeds that share their devices had better not be an axis.
 
   XLA's CPU backend runs a batch of small matrix products at less than half of
   their rate one by one.
   """
-  if num_seeds == 1 or devices[0].platform != "cpu":
-    return False
-  if name == "pmap":
-    return True
-  return jit.mesh_shape(len(devices), num_seeds, batch_size)[0] == 1
-
-
-def check_options(config: Any) -> None:
-  """Checks `config.executor` and `config.seeds_together`.
-
-  Raises:
-    UserError: naming the value and what is valid.
-  """
-  if config.executor not in EXECUTORS:
-    raise errors.unknown("executor", config.executor, EXECUTORS)
-  if config.distributed not in distributed.OPTIONS:
-    raise errors.unknown("distributed", config.distributed, distributed.OPTIONS)
-  if config.seeds_together not in ("auto", "on", "off"):
-    raise errors.unknown(
-      "seeds_together", config.seeds_together, ("auto", "on", "off")
-    )
-
-
-def seeds_together(option: str, num_seeds: int) -> bool:
-  """Whether seeds train step by step together ("auto": on accelerators).
-
-  On CPU one after another is at least as fast: a single seed fills the cores.
-  """
-  if option == "auto":
-    return num_seeds > 1 and jax.default_backend() != "cpu"
-  return option == "on" and num_seeds > 1
+  return devices[0].platform == "cpu" and not executor.seeds_apart

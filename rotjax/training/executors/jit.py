@@ -33,7 +33,7 @@ def build(
   num_seeds: int,
   devices: list[jax.Device],
 ) -> program_lib.Executor:
-  """A mesh with axes ("seed", "data"), sharded arguments, `jax.jit`."""
+  """The executor over a mesh of all devices; see `executors.build`."""
   shape = mesh_shape(len(devices), num_seeds, batch_size)
   mesh = jax.sharding.Mesh(
     np.asarray(devices).reshape(shape),
@@ -75,12 +75,15 @@ def build(
   copy = jax.jit(program_lib.copy, out_shardings=state_sharding)
   whole = jax.jit(program_lib.copy, out_shardings=spread())
   return program_lib.Executor(
-    place,
-    fetch,
-    lambda images: _put(images, spread()),
-    lambda *args: program(*arguments(*args)),
-    local,
-    lambda *args: program.lower(*arguments(*args)).compile().as_text(),
+    place_state=place,
+    fetch_state=fetch,
+    place_images=lambda images: _put(images, spread()),
+    run=lambda *args: program(*arguments(*args)),
+    local=local,
+    compiled_text=lambda *args: (
+      program.lower(*arguments(*args)).compile().as_text()
+    ),
+    seeds_apart=shape[0] > 1,
   )
 
 

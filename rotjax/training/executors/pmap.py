@@ -15,9 +15,10 @@ def build(
   num_seeds: int,
   devices: list[jax.Device],
 ) -> program_lib.Executor:
-  """`jax.pmap` over the batch; the state is replicated, without an axis.
+  """The executor over `jax.pmap`; see `executors.build`.
 
-  In a job of several processes each passes, and gets, what is its own.
+  The batch is split by hand; the state is replicated, without an axis. In a job
+  of several processes each passes, and gets, what is its own.
   """
   count = len(devices)
   program_lib.check_divides(batch_size, count)
@@ -47,10 +48,12 @@ def build(
     return state, images, seeds, jax.tree.map(split, batch)
 
   return program_lib.Executor(
-    copy,
-    jax.device_get,
-    lambda images: jax.device_put(images, replicated),
-    lambda *args: program(*arguments(*args)),
-    np.broadcast_to(local, (num_seeds, batch_size)),
-    lambda *args: program.lower(*arguments(*args)).compile().as_text(),
+    place_state=copy,
+    fetch_state=jax.device_get,
+    place_images=lambda images: jax.device_put(images, replicated),
+    run=lambda *args: program(*arguments(*args)),
+    local=np.broadcast_to(local, (num_seeds, batch_size)),
+    compiled_text=lambda *args: (
+      program.lower(*arguments(*args)).compile().as_text()
+    ),
   )

@@ -1,8 +1,7 @@
-"""The one pure step as a program: several steps a call, several seeds.
+"""What every executor is made of: the step as a program, seeds, checks.
 
-What every executor is made of. Seeds trained together add a leading axis to the
-state, by `jax.vmap` of the step, or take turns on a CPU; several steps a call
-are a `lax.scan`.
+Seeds trained together add a leading axis to the state, by `jax.vmap` of the
+step, or take turns on a CPU; several steps a call are a `lax.scan`.
 """
 
 from collections.abc import Callable
@@ -37,6 +36,7 @@ class Executor:
       what the others' "image" holds does not matter here.
     compiled_text: the arguments of `run` -> the optimised program as text,
       for looking at its collectives.
+    seeds_apart: whether seeds trained together have devices of their own.
   """
 
   place_state: Callable[[Any], Any]
@@ -45,15 +45,22 @@ class Executor:
   run: Callable[..., tuple[Any, dict]]
   local: np.ndarray
   compiled_text: Callable[..., str | None]
+  seeds_apart: bool = False
 
 
 def build(train_step: step_lib.TrainStep, num_seeds: int) -> Callable:
-  """`(state, images, seeds, batch) -> (state, metrics)` for S steps, R seeds.
+  """The program of a call: S steps of R seeds.
 
-  With one seed the state has no leading axis: `vmap` over an axis of one would
-  still turn plain convolutions into grouped ones.
+  Args:
+    train_step: of one seed.
+    num_seeds: R.
+
+  Returns:
+    `(state, images, seeds, batch) -> (state, metrics)`, see `Executor.run`.
   """
 
+  # With one seed the state has no leading axis: `vmap` over an axis of one
+  # would still turn plain convolutions into grouped ones.
   def one(state, seed, batch, images):
     batch = dict(batch, seed=seed)
     if "index" in batch:
@@ -95,7 +102,7 @@ def copy(tree: Any) -> Any:
 
 
 def in_turn(one: Executor, num_seeds: int) -> Executor:
-  """The executor of several seeds that calls that of one for each."""
+  """An executor of several seeds that calls that of one seed for each."""
 
   def place(state):
     return [one.place_state(s) for s in unstack_seeds(state, num_seeds)]
@@ -114,12 +121,12 @@ def in_turn(one: Executor, num_seeds: int) -> Executor:
     return states, jax.tree.map(lambda *x: jnp.concatenate(x, 1), *metrics)
 
   return Executor(
-    place,
-    fetch,
-    one.place_images,
-    run,
-    np.repeat(one.local, num_seeds, axis=0),
-    lambda *args: one.compiled_text(*arguments(0, *args)),
+    place_state=place,
+    fetch_state=fetch,
+    place_images=one.place_images,
+    run=run,
+    local=np.repeat(one.local, num_seeds, axis=0),
+    compiled_text=lambda *args: one.compiled_text(*arguments(0, *args)),
   )
 
 
@@ -131,7 +138,7 @@ def stack_seeds(states: list[Any]) -> Any:
 
 
 def unstack_seeds(state: Any, num_seeds: int) -> list[Any]:
-  """The inverse of `stack_seeds`."""
+  """One state with a leading seed axis (R > 1) -> states of single runs."""
   if num_seeds == 1:
     return [state]
   return [jax.tree.map(lambda x, r=r: x[r], state) for r in range(num_seeds)]
