@@ -1,4 +1,4 @@
-"""What every test runs under: four CPU devices, strict ranks, a warm cache.
+"""What every test runs under: four CPU devices, strict ranks, fast compiles.
 
 Set when pytest loads this file, before any test module can start a backend.
 """
@@ -31,6 +31,11 @@ _CACHE = os.environ.setdefault(
 jax.config.update("jax_compilation_cache_dir", _CACHE)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
+# A test runs a program a few times: to optimize it costs more than it saves.
+# Commands that tests start read the variable.
+_UNOPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+os.environ[_UNOPTIMIZED] = "1"
+
 # The same examples on every run: a test that fails once fails again.
 hypothesis.settings.register_profile(
   "rotjax",
@@ -41,6 +46,18 @@ hypothesis.settings.register_profile(
   suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("rotjax")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiler(request):
+  """Compiles a module marked `optimized` as in production, others quickly."""
+  optimized = request.node.get_closest_marker("optimized") is not None
+  # A worker that kept every module's programs would need several GB.
+  jax.clear_caches()
+  jax.config.update("jax_disable_most_optimizations", not optimized)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv(_UNOPTIMIZED, str(int(not optimized)))
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from rotjax.image import view as view_lib
 from rotjax.image import warp
 from tests import reference
 
+pytestmark = pytest.mark.optimized
+
 VIEW = view_lib.View(center="14,14")
 FULL_CIRCLE = angles_lib.Angles()
 

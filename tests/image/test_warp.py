@@ -16,6 +16,8 @@ from rotjax import errors
 from rotjax.image import warp
 from tests import reference
 
+pytestmark = pytest.mark.optimized
+
 
 @functools.partial(jax.jit, static_argnames=("size", "mode", "fill"))
 def turn(

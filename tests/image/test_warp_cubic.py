@@ -7,6 +7,8 @@ import pytest
 
 from rotjax.image import warp, warp_cubic
 
+pytestmark = pytest.mark.optimized
+
 
 def _scene(y, x):
   """A smooth function of real coordinates, with no symmetry."""

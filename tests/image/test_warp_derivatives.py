@@ -10,6 +10,8 @@ import pytest
 from rotjax.image import geometry, warp, warp_cubic
 from tests import reference
 
+pytestmark = pytest.mark.optimized
+
 SHAPE, SIZE = (12, 11, 2), (9, 13)
 NAMES = ("image", "angle", "center", "shift", "scale")
 STEP = 1e-4

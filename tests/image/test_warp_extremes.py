@@ -13,6 +13,8 @@ from rotjax.image import blur, geometry, view_scipy, warp, warp_cubic
 from rotjax.image import view as view_lib
 from tests import reference
 
+pytestmark = pytest.mark.optimized
+
 IMAGE = np.random.default_rng(0).random((7, 9, 2)).astype(np.float32)
 
 

@@ -10,6 +10,8 @@ import pytest
 from rotjax.image import geometry, warp
 from tests import reference
 
+pytestmark = pytest.mark.optimized
+
 
 @functools.partial(
   jax.jit, static_argnames=("by", "size", "max_scale", "mode", "fill")

@@ -14,6 +14,8 @@ from rotjax.training import executors
 from tests import training
 from tests.training import BATCH, BATCH_NORM_AND_DROPOUT, SMALL
 
+pytestmark = pytest.mark.optimized
+
 
 def _run(experiment, name, num_devices, **how):
   devices = jax.devices()[:num_devices]
