@@ -520,6 +520,7 @@ def test_a_bar_on_a_terminal_only(tmp_path, monkeypatch, capsys, caplog):
   # Without one a line now and then.
   monkeypatch.setattr(blocks, "BLOCK", 20)
   monkeypatch.setattr(prepare_folder, "_TELL_SECONDS", 0)
+  caplog.clear()  # a command that another test ran may have raised the level
   with caplog.at_level(logging.INFO, logger="rotjax"):
     _folder(root, side=9).prepare()
   lines = [r.message for r in caplog.records]

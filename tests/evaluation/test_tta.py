@@ -22,7 +22,7 @@ CLOSED = [
   {"range_deg": (-10.0, 10.0), "period_deg": 90.0},
   {"range_deg": (-5.0, 5.0), "period_deg": 30.0},
   {"distribution": "values", "values_deg": (0.0, 90.0, 180.0, 270.0)},
-  {"distribution": "values", "values_deg": (-180.0, 90.0, -90.0, 720.0, 0.0)},
+  {"distribution": "values", "values_deg": (-180.0, 90.0, -90.0, 720.0)},
   {"distribution": "values", "values_deg": (7.0, 97.0), "period_deg": 180.0},
   {"distribution": "values", "values_deg": (3.0,), "period_deg": 90.0},
   {"distribution": "grid", "step_deg": 22.5},

@@ -204,9 +204,9 @@ def test_runs_of_one_step_have_a_rate(schedule):
     (dict(schedule="step"), ("constant", "cosine", "linear")),
     (dict(learning_rate=0.0), ("optim.learning_rate", "0.0")),
     (dict(learning_rate=-1e-3), ("optim.learning_rate", "-0.001")),
-    (dict(warmup=1.0), ("optim.warmup", "1.0", "[0, 1)")),
+    (dict(warmup=1.0), ("optim.warmup", "1.0", "from 0 to below 1")),
     (dict(warmup=-0.1), ("optim.warmup", "-0.1")),
-    (dict(ema_decay=1.0), ("optim.ema_decay", "1.0", "[0, 1)")),
+    (dict(ema_decay=1.0), ("optim.ema_decay", "1.0", "from 0 to below 1")),
     (dict(ema_decay=-0.5), ("optim.ema_decay", "-0.5")),
     # A negative threshold would turn gradient descent into ascent.
     (dict(clip_norm=-1.0), ("optim.clip_norm", "-1.0")),
