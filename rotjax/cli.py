@@ -72,11 +72,16 @@ class _Parser(argparse.ArgumentParser):
     return found
 
   def error(self, message):
-    words = [item for item in getattr(self, "_given", ()) if item[:1] != "-"]
+    given = getattr(self, "_given", ())
+    words = [item for item in given if item[:1] != "-"]
     fields = [word for word in words if word.startswith("config.")]
-    if "unrecognized arguments" in message and fields:
+    unknown = message.partition("unrecognized arguments: ")[2].split()
+    if "required: --config" not in message:
+      flags = {item.partition("=")[0] for item in given}
+      words = unknown if "--config" in self._flags() - flags else []
+    if unknown and fields:
       message += f": did you mean --{fields[0]}?"
-    elif "required: --config" in message and words:
+    elif words:
       message += f": did you mean --config {words[0]}?"
     raise errors.UserError(f"{message} (see {self.prog} --help)")
 

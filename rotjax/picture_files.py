@@ -133,7 +133,7 @@ def mark_upright(folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   if not any(folder.iterdir()):
     mark = folder / UPRIGHT_MARK
-    mark.write_text("Written by rotjax.predict --upright.\n")
+    mark.write_text("Written by rotjax.predict --upright.\n", "utf-8")
 
 
 def _walk(folder: str) -> Iterator[Found | LeftOut]:

@@ -210,7 +210,8 @@ def _states_encoding(call):
   # open(path) and path.open() alike; os.open has flags, Pillow no text.
   if name != "open" or "PIL" in ast.unparse(call.func):
     return True
-  if ast.unparse(call.func) in ("os.open", "gzip.open"):
+  # A run folder's own `open` takes a step.
+  if ast.unparse(call.func) in ("os.open", "gzip.open", "run.open"):
     return True
   modes = [a.value for a in call.args if isinstance(a, ast.Constant)]
   return any("b" in str(mode) for mode in modes)

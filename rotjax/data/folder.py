@@ -146,7 +146,7 @@ class Folder:
     """Names what it holds; see `content.of`."""
     prepared = self.prepare()
     try:
-      return (prepared / content.FILE).read_text()
+      return (prepared / content.FILE).read_text("utf-8")
     except OSError:  # prepared before there was such a file
       return content.of_prepared(prepared)
 

@@ -154,7 +154,7 @@ def _prepare(options, root, found, turned, blocks, place, name):
       if part
     ]
     (pathlib.Path(builder.data_dir) / content.FILE).write_text(
-      f"{len(used)} pictures {content.digest(used)}"
+      f"{len(used)} pictures {content.digest(used)}", "utf-8"
     )
 
   folder = prepare.publish(

@@ -361,7 +361,7 @@ def test_no_home_at_all(tmp_path, monkeypatch):
     ("TFDS_DATA_DIR", folders.tfds_root),
   ):
     monkeypatch.delenv(name)
-    with pytest.raises(errors.UserError, match="no home folder; set HOME"):
+    with pytest.raises(errors.UserError, match="home folder is not known"):
       find()
   with pytest.raises(errors.UserError, match="'?~'?.* does not exist"):
     folder_files.folder("~")
