@@ -92,10 +92,7 @@ class View:
     for field, valid in _CHOICES.items():
       value = getattr(self, field)
       errors.choose(f"view.{field}", value, valid)
-    if not 1 <= self.size <= _LARGEST:
-      raise errors.UserError(
-        f"view.size = {self.size} must be positive, at most {_LARGEST}"
-      )
+    errors.check_range("view.size", self.size, 1, _LARGEST)
     if not 0 <= self.jitter <= self.size / 2:
       raise errors.UserError(
         f"view.jitter = {self.jitter} is not between 0 and half of"

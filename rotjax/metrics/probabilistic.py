@@ -25,13 +25,8 @@ from rotjax.metrics import angular, predictions
 GRID_SIZE = 720
 COVERAGE_LEVELS = (50, 80, 90, 95)
 _SCORES = (
-  "log_density",
-  "crps_deg",
-  "energy_score",
-  "hpd_rank",
-  "entropy",
-  "hpd90_deg",
-  "resultant",
+  *("log_density", "crps_deg", "energy_score", "hpd_rank"),
+  *("entropy", "hpd90_deg", "resultant"),
 )
 
 
