@@ -23,7 +23,8 @@ def main(workdir: pathlib.Path) -> None:
   """Draws the picture from the folder of a finished run."""
   config = load.read(workdir / "config.json")
   test = named.build("data", config.data).load("test")
-  shown = named.build_view(config).resolve(test.center, test.images.shape[1:3])
+  shown = named.build("view", config.view)
+  shown = shown.resolve(test.center, test.images.shape[1:3])
   stored = np.load(workdir / "predictions.npz")
   true_deg, predicted_deg = stored["true_deg"], stored["predicted_deg"]
   drawn = figure.Figure((_COLUMNS * 1.2, 2.85))

@@ -5,11 +5,14 @@ import pathlib
 import re
 import shlex
 
+import numpy as np
+import PIL.Image
 import pytest
 
+from docs import make_before_after
 from experiments import pages
 from rotjax import cli
-from rotjax.config import load
+from rotjax.config import load, resolve
 
 PAGES = pages.all_pages()
 _TABLE = re.compile(
@@ -121,3 +124,25 @@ def test_commands_shown_are_understood(module, argv, monkeypatch):
     from rotjax.ablation import sweep
 
     sweep.load(argv[argv.index("--sweep") + 1])
+
+
+def test_the_readmes_picture_shows_threes_turned_back(tmp_path, monkeypatch):
+  config = load.config("configs/vonmises.py", {})
+  (tmp_path / "config.json").write_text(resolve.to_json(config))
+  file = tmp_path / "picture.png"
+  monkeypatch.setattr(make_before_after, "PICTURE", file)
+
+  def rows(true_deg):
+    """Both rows of the picture, where every prediction is right."""
+    predictions = {"true_deg": true_deg, "predicted_deg": true_deg}
+    np.savez(tmp_path / "predictions.npz", **predictions)
+    make_before_after.main(tmp_path)
+    with PIL.Image.open(file) as drawn:
+      pixels = np.asarray(drawn.convert("L"), float)
+    return pixels[: len(pixels) // 2], pixels[len(pixels) // 2 :]
+
+  upright, expected = rows(np.zeros((100, 36), np.float32))
+  angles_deg = np.linspace(60, 300, 3600, dtype=np.float32)
+  turned, back = rows(angles_deg.reshape(100, 36))
+  assert np.abs(back - expected).mean() < 10
+  assert np.abs(turned - upright).mean() > 20
