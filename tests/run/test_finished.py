@@ -113,7 +113,10 @@ def test_a_run_is_scored_again_in_its_own_place(finished):
   assert _main("--workdir", finished, *flags) == 0
   assert set(finished.glob("eval-*")) == others
   after = _found(finished)
-  assert after[0]["test"] == pytest.approx(before[0]["test"], nan_ok=True)
+  # A batch of another size is another program, and rounds otherwise: a view
+  # whose sureness ties with its neighbour's changes places with it.
+  close = pytest.approx(before[0]["test"], rel=1e-3, abs=1e-5, nan_ok=True)
+  assert after[0]["test"] == close
   assert after[0]["seconds"] == before[0]["seconds"]
   assert after[1] == pytest.approx(before[1])
 
