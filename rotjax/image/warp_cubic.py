@@ -2,14 +2,16 @@
 
 For hidden pre-turns in the audit and for judging a network on images that its
 own bilinear warp did not make. Sixteen taps a sample; not for the training
-step. Fixed-point coordinates, see `geometry`.
+step. Fixed-point coordinates, see `geometry`; gathers or, on a TPU, matrix
+products, as in `warp`.
 """
 
 import jax
+from jax import lax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.image import geometry, warp
+from rotjax.image import geometry, warp, warp_matmul
 
 
 def _keys_weights(t: jax.Array) -> list[jax.Array]:
@@ -25,31 +27,57 @@ def _keys_weights(t: jax.Array) -> list[jax.Array]:
   return [first, middle_left, middle_right, last]
 
 
-def _sample(image, placement, size, max_scale):
-  """One cubic sample a canvas pixel; zero beyond the border."""
+def _axis(point, length):
+  """Four neighbours of each point along one axis, and their weights.
+
+  Weights are zero outside the image.
+  """
+  low, t = point
+  index, weights = [low + k for k in (-1, 0, 1, 2)], _keys_weights(t)
+  inside = [i.astype(jnp.uint32) < length for i in index]
+  return warp_matmul.Stencil(
+    jnp.stack([jnp.clip(i, 0, length - 1) for i in index]),
+    jnp.stack([jnp.where(m, w, 0.0) for m, w in zip(inside, weights)]),
+  )
+
+
+def _by_gather(image, rows, columns):
+  """Sixteen gathers; see `warp_matmul.interpolate`."""
   height, width, channels = image.shape
   pixels = image.reshape(height * width, channels)
-
-  def axis(point, length):
-    low, t = point
-    weights, index = _keys_weights(t), [low + k for k in (-1, 0, 1, 2)]
-    inside = [i.astype(jnp.uint32) < length for i in index]
-    weights = [jnp.where(m, w, 0.0) for m, w in zip(inside, weights)]
-    return [jnp.clip(i, 0, length - 1) for i in index], weights
-
-  y, x = geometry.sample_points(
-    placement, (height, width), size, max_scale, "constant"
-  )
-  rows, row_weights = axis(y, height)
-  columns, column_weights = axis(x, width)
-  total = jnp.zeros((*size, channels), jnp.float32)
-  for row, row_weight in zip(rows, row_weights):
-    line = jnp.zeros((*size, channels), jnp.float32)
-    for column, weight in zip(columns, column_weights):
+  total = 0.0
+  for row, along_y in zip(*rows):
+    line = 0.0
+    for column, along_x in zip(*columns):
       value = warp.gather_pixels(pixels, row * width + column)
-      line += weight[..., None] * value
-    total += row_weight[..., None] * line
+      line += along_x[..., None] * value
+    total += along_y[..., None] * line
   return total
+
+
+def _average(image, points, size, s, max_scale):
+  """Mean of the `s` x `s` samples of each canvas pixel: `[*size, C]`."""
+  source = image.shape[:2]
+  if jax.default_backend() == "tpu":  # see warp.rotate
+    image = image.astype(jnp.float32)
+
+  def split(x):  # [H s, W s] -> [s s, H, W]: the pixels' first samples, ...
+    x = x.reshape(size[0], s, size[1], s).transpose(1, 3, 0, 2)
+    return x.reshape(s * s, *size)
+
+  def add(total, point):
+    stencils = [_axis(p, side) for p, side in zip(point, source)]
+    if jax.default_backend() == "tpu":
+      sample = warp_matmul.interpolate(image, *stencils, max_scale)
+    else:
+      sample = _by_gather(image, *stencils)
+    return total + sample, None
+
+  # One sample of every pixel after another: all at once would take sixteen
+  # times nine images' memory for each image.
+  start = jnp.zeros((*size, image.shape[-1]), jnp.float32)
+  total, _ = lax.scan(add, start, jax.tree.map(split, points))
+  return total / (s * s)
 
 
 def rotate(
@@ -92,6 +120,12 @@ def rotate(
   placement = geometry.place(
     image.shape, angle_deg, center, shift, jnp.asarray(scale) / s, max_scale / s
   )
-  samples = _sample(image, placement, (height * s, width * s), max_scale / s)
-  samples = samples * geometry.one_if_finite(placement)
-  return samples.reshape(height, s, width, s, -1).mean((1, 3))
+  points = geometry.sample_points(
+    placement,
+    image.shape[:2],
+    (height * s, width * s),
+    max_scale / s,
+    "constant",
+  )
+  turned = _average(image, points, (height, width), s, max_scale)
+  return turned * geometry.one_if_finite(placement)

@@ -1,11 +1,12 @@
-"""Bilinear interpolation as matrix products, for backends that gather slowly.
+"""Interpolation as matrix products, for backends that gather slowly.
 
 A TPU reads single elements slowly and multiplies matrices fast. Each row of
-weights holds the two numbers of a stencil and zeros elsewhere, so that
+weights holds the K numbers of a stencil (two where it is bilinear) and zeros
+elsewhere, so that
 
     out[p] = sum_x Wx[p, x] (Wy @ image)[p, x]
 
-has the very weights of four gathers, in other sums. The canvas is cut into
+has the very weights of K x K gathers, in other sums. The canvas is cut into
 tiles, because a tile reads only a window of the source: at 224 pixels that is
 a sixteenth of the arithmetic.
 """
@@ -25,8 +26,8 @@ class Stencil(NamedTuple):
   """What is read along one axis of the source.
 
   Attributes:
-    at: int32 `[2, H, W]` two neighbours of each canvas pixel, in range.
-    weight: float32 `[2, H, W]` theirs.
+    at: int32 `[K, H, W]` K neighbours of each canvas pixel, in range.
+    weight: float32 `[K, H, W]` theirs.
   """
 
   at: jax.Array
@@ -34,7 +35,7 @@ class Stencil(NamedTuple):
 
 
 def _tiles(stencil: Stencil) -> Stencil:
-  """`[2, H, W]` -> `[tiles, 2, TILE * TILE]`; tiles or fewer points a side."""
+  """`[K, H, W]` -> `[tiles, K, TILE * TILE]`; tiles or fewer points a side."""
   height, width = stencil.at.shape[1:]
   tile = (min(TILE, height), min(TILE, width))
   pads = ((0, 0), (0, -height % tile[0]), (0, -width % tile[1]))
@@ -42,8 +43,8 @@ def _tiles(stencil: Stencil) -> Stencil:
   def cut(x):
     # The edge again: what is added must not widen the window.
     x = jnp.pad(x, pads, mode="edge")
-    x = x.reshape(2, x.shape[1] // tile[0], tile[0], -1, tile[1])
-    return x.transpose(1, 3, 0, 2, 4).reshape(-1, 2, tile[0] * tile[1])
+    x = x.reshape(len(x), x.shape[1] // tile[0], tile[0], -1, tile[1])
+    return x.transpose(1, 3, 0, 2, 4).reshape(-1, len(x), tile[0] * tile[1])
 
   return Stencil(cut(stencil.at), cut(stencil.weight))
 
@@ -59,7 +60,7 @@ def _untile(points: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def _matrix(at: jax.Array, weight: jax.Array, length: int) -> jax.Array:
-  """`[2, P]` twice -> the weights `[P, length]` as a matrix."""
+  """`[K, P]` twice -> the weights `[P, length]` as a matrix."""
   hit = at[..., None] == jnp.arange(length, dtype=at.dtype)[None, None]
   return jnp.where(hit, weight[..., None], 0.0).sum(0)
 
@@ -67,7 +68,7 @@ def _matrix(at: jax.Array, weight: jax.Array, length: int) -> jax.Array:
 def interpolate(
   image: jax.Array, rows: Stencil, columns: Stencil, max_scale: float
 ) -> jax.Array:
-  """Sums each canvas pixel's four neighbours by matrix products.
+  """Sums each canvas pixel's neighbours by matrix products.
 
   Args:
     image: `[H, W, C]` float32.
@@ -79,11 +80,13 @@ def interpolate(
     `[h, w, C]` float32.
   """
   height, width, channels = image.shape
-  size = (rows.at.shape[1], rows.at.shape[2])
-  # The diagonal between a tile's outermost points, their second neighbours
-  # and a pixel for each end's rounding.
+  taps, *size = rows.at.shape
+  # The diagonal between a tile's outermost points, their other neighbours and
+  # a pixel for each end's rounding.
   across = math.hypot(*(min(TILE, side) - 1 for side in size)) * max_scale
-  window = tuple(min(side, math.ceil(across) + 3) for side in (height, width))
+  window = tuple(
+    min(side, math.ceil(across) + taps + 1) for side in (height, width)
+  )
 
   def tile(stencils):
     y, x = stencils
