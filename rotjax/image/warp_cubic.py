@@ -122,7 +122,7 @@ def rotate(
   )
   points = geometry.sample_points(
     placement,
-    image.shape[:2],
+    (image.shape[0], image.shape[1]),
     (height * s, width * s),
     max_scale / s,
     "constant",

@@ -80,7 +80,8 @@ def interpolate(
     `[h, w, C]` float32.
   """
   height, width, channels = image.shape
-  taps, *size = rows.at.shape
+  taps, *canvas = rows.at.shape
+  size = (canvas[0], canvas[1])
   # The diagonal between a tile's outermost points, their other neighbours and
   # a pixel for each end's rounding.
   across = math.hypot(*(min(TILE, side) - 1 for side in size)) * max_scale
