@@ -51,10 +51,12 @@ def run(
   scan=1,
   steps=3,
   state=None,
+  streamed=False,
 ):
   """Trains up to a step; the state on the host and each call's metrics.
 
-  From a state on the host, if one is given, else from the start.
+  From a state on the host, if one is given, else from the start. Images lie on
+  the devices, or come with each batch, as those of a streamed set do.
   """
   executor = executors.build(
     name, an_experiment.make_step, BATCH, len(seeds), devices
@@ -66,11 +68,14 @@ def run(
     )
   first = int(np.ravel(state.step)[0])
   state = executor.place_state(state)
-  placed = executor.place_images(images)
+  placed = executor.place_images(None if streamed else images)
   metrics = []
   for step in range(first, steps * scan, scan):
     batch = batches.batch(len(images), BATCH, list(seeds), step, scan)
     batch = change(batch) if change else batch
+    if streamed:
+      index = batch.pop("index")
+      batch["image"] = images[index[:, executor.local]]
     state, scalars = executor.run(
       state, placed, np.asarray(seeds, np.uint32), batch
     )

@@ -29,6 +29,8 @@ def _train():
         seeds,
         change=training.ragged,
         steps=STEPS,
+        # Each process brings the images of its own devices.
+        streamed=len(seeds) > 1,
       )
       key = f"{name}{len(seeds)}"
       found[f"{key}/loss"] = [m["loss"][0] for m in metrics]

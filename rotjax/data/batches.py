@@ -1,13 +1,21 @@
 """The order in which examples are seen: a pure function of (seed, step)."""
 
+from collections.abc import Callable
 import functools
 
 import numpy as np
 
 
 @functools.lru_cache(maxsize=64)
-def _epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
-  return np.random.default_rng((seed, epoch)).permutation(num_examples)
+def _orders(num_examples: int, seed: int) -> Callable[[int], np.ndarray]:
+  """Epoch -> its order; of each seed the last two, which a step may span."""
+
+  @functools.lru_cache(maxsize=2)
+  def order(epoch):
+    rng = np.random.default_rng((seed, epoch))
+    return rng.permutation(num_examples).astype(np.int32)
+
+  return order
 
 
 def indices(
@@ -22,10 +30,10 @@ def indices(
   position = np.arange(step * batch_size, (step + 1) * batch_size)
   epoch, place = np.divmod(position, num_examples)
   taken = [
-    _epoch_order(num_examples, seed, int(e))[place[epoch == e]]
+    _orders(num_examples, seed)(int(e))[place[epoch == e]]
     for e in np.unique(epoch)
   ]
-  return np.concatenate(taken).astype(np.int32)
+  return np.concatenate(taken)
 
 
 def batch(

@@ -107,7 +107,10 @@ class Streaming:
     began = time.monotonic()
     images = [next(self._images) for _ in range(num_steps)]
     self.waited += time.monotonic() - began
-    return {**batch, "image": np.stack(images)}
+    # Stacked only where there is something to stack: a copy takes as long as
+    # a small network's step.
+    image = images[0][None] if num_steps == 1 else np.stack(images)
+    return {**batch, "image": image}
 
   def close(self) -> None:
     self._images.close()
@@ -121,11 +124,9 @@ def _with_known(batch, known_deg) -> dict[str, np.ndarray]:
 
 
 def _load(split, batch_size, seeds, local, step) -> np.ndarray:
-  """uint8 `[R, B, H, W, C]` of one step; only the local rows are filled."""
+  """uint8 `[n, H, W, C]`, the local rows of one step in their order."""
   (index,) = batches.batch(len(split), batch_size, seeds, step, 1)["index"]
-  images = np.empty((*index.shape, *split.shape), np.uint8)
-  images[local] = split.__getitems__(index[local])["image"]
-  return images
+  return split.__getitems__(index[local])["image"]
 
 
 def _ahead(load, steps, threads, prefetch) -> Any:

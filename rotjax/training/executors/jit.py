@@ -57,11 +57,24 @@ def build(
   for row in rows.values():
     local[row] = True
 
+  # Which of the local rows an example is.
+  place = local.cumsum().reshape(local.shape) - 1
+
+  def put(name, x):
+    if name != "image":
+      return _put(x, batch_sharding)
+    whole = (len(x), *local.shape, *x.shape[2:])
+    if local.all():
+      return jax.device_put(x.reshape(whole), batch_sharding)
+    return jax.make_array_from_callback(
+      whole, batch_sharding, lambda index: x[:, place[index[1:3]]]
+    )
+
   def arguments(state, images, seeds, batch):
-    batch = jax.tree.map(lambda x: _put(x, batch_sharding), batch)
+    batch = {name: put(name, x) for name, x in batch.items()}
     return state, images, seeds, batch
 
-  def place(state):
+  def place_state(state):
     # What lies on a device of this process alone is no argument of a program
     # of all; as a host array it is the same everywhere.
     several = jax.process_count() > 1
@@ -75,7 +88,7 @@ def build(
   copy = jax.jit(program_lib.copy, out_shardings=state_sharding)
   whole = jax.jit(program_lib.copy, out_shardings=spread())
   return program_lib.Executor(
-    place_state=place,
+    place_state=place_state,
     fetch_state=fetch,
     place_images=lambda images: _put(images, spread()),
     run=lambda *args: program(*arguments(*args)),

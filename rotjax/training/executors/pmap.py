@@ -44,8 +44,15 @@ def build(
     parts = leaf.reshape(*leaf.shape[:2], count, -1, *leaf.shape[3:])
     return np.moveaxis(parts, 2, 0)[here]
 
+  def split_own(own):  # [S, n, ...], of this process's alone
+    shape = (len(own), num_seeds, sum(here), -1, *own.shape[2:])
+    return np.moveaxis(own.reshape(shape), 2, 0)
+
   def arguments(state, images, seeds, batch):
-    return state, images, seeds, jax.tree.map(split, batch)
+    batch = {
+      k: (split_own if k == "image" else split)(x) for k, x in batch.items()
+    }
+    return state, images, seeds, batch
 
   return program_lib.Executor(
     place_state=copy,

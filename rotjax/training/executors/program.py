@@ -31,9 +31,9 @@ class Executor:
     run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
       as `data.batches` makes it: each leaf `[S, R, B, ...]`; metrics `[S, R]`.
       The state is donated. A batch that brings its own images ("image" in
-      place of "index") needs no others: `images` is then None.
-    local: bool `[R, B]`, the examples that this process's devices work on:
-      what the others' "image" holds does not matter here.
+      place of "index"; of the n `local` examples alone, in their order:
+      `[S, n, H, W, C]`) needs no others: `images` is then None.
+    local: bool `[R, B]`, the examples that this process's devices work on.
     compiled_text: the arguments of `run` -> the optimised program as text,
       for looking at its collectives.
     seeds_apart: whether seeds trained together have devices of their own.
@@ -112,8 +112,10 @@ def in_turn(one: Executor, num_seeds: int) -> Executor:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *fetched)
 
   def arguments(r, states, images, seeds, batch):
-    batch = jax.tree.map(lambda x: x[:, r : r + 1], batch)
-    return states[r], images, seeds[r : r + 1], batch
+    part = {k: x[:, r : r + 1] for k, x in batch.items() if k != "image"}
+    if "image" in batch:
+      part["image"] = np.split(batch["image"], num_seeds, axis=1)[r]
+    return states[r], images, seeds[r : r + 1], part
 
   def run(*args):
     pairs = [one.run(*arguments(r, *args)) for r in range(num_seeds)]
