@@ -48,6 +48,11 @@ def main(argv: Sequence[str]) -> int:
     metavar="MINUTES",
     help="stop after so long, save, and exit with status 75",
   )
+  p.add_argument(
+    "--profile",
+    metavar="START:STOP",
+    help="trace these steps with jax.profiler into the run folder's profile/",
+  )
   cli.add_common_flags(p)
   args = p.parse_args(argv)
 
@@ -57,6 +62,8 @@ def main(argv: Sequence[str]) -> int:
   from rotjax.config import load
   from rotjax.run import train
 
+  if args.profile is not None:
+    overrides["log.profile"] = args.profile
   if args.time_limit is not None:
     stopping.limit_minutes(args.time_limit)
   if args.config:

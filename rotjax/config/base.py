@@ -87,6 +87,9 @@ def base() -> ml_collections.ConfigDict:
     {
       # Scalars to metrics.jsonl and TensorBoard every so many steps.
       "every_steps": 50,
+      # "START:STOP": jax.profiler's trace of these steps, in the run folder's
+      # profile/; "" for none.
+      "profile": "",
     }
   )
   return config

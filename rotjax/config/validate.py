@@ -6,7 +6,7 @@ import ml_collections
 
 from rotjax import distributed, errors
 from rotjax.config import base, named, resolve
-from rotjax.training import executors
+from rotjax.training import executors, profile
 
 _INT = 2**31 - 1  # steps and indices are int32 on the device
 _RANGES = {
@@ -57,6 +57,7 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   last = config.seed + config.num_seeds - 1
   errors.check_range("seed + num_seeds - 1", last, 0, 2**32 - 1)
   _check_name(config.name)
+  profile.span(config.log.profile)
   for section in named.NAMED:
     named.build(section, config[section])
   view = named.build("view", config.view)

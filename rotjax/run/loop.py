@@ -14,7 +14,7 @@ from rotjax.data import input_pipeline as feeds
 from rotjax.run import claim, finished, run_folder, scoring
 from rotjax.run import experiment as experiment_lib
 from rotjax.run import recorder as recorder_lib
-from rotjax.training import executors
+from rotjax.training import executors, profile
 
 _log = logging.getLogger("rotjax")
 
@@ -91,6 +91,9 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     **config.stream,
   )
   images = executor.place_images(feed.images)
+  # One process's is enough: the others' look alike.
+  traced = config.log.profile if distributed.is_main() else ""
+  trace = profile.Trace(traced, runs[0].path / "profile")
   recorder = recorder_lib.Recorder(runs, step, config, feed)
   # Several processes learn from the step's own sums that one was told to stop:
   # all at the same step, and without waiting for each other.
@@ -140,6 +143,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
         save()
       if recorder.told if together else stop.up:
         stop.stop()
+      trace.at(step, state)
       if step == config.num_steps:
         break
       count = _steps_until_due(config, step)
@@ -154,6 +158,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     save()
     raise
   finally:
+    trace.close()
     recorder.close()
     feed.close()
 

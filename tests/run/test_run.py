@@ -452,3 +452,11 @@ def test_restricted_range_and_period_state_their_own_chance(tmp_path):
   assert test["chance_mae_deg"] == pytest.approx(45, abs=0.01)
   assert test["mae_deg"] <= 90
   assert jax.device_count() == 4  # the suite runs on several devices
+
+
+def test_a_run_is_traced_where_that_is_asked_for(tmp_path, monkeypatch):
+  began = []
+  monkeypatch.setattr(jax.profiler, "start_trace", began.append)
+  monkeypatch.setattr(jax.profiler, "stop_trace", lambda: None)
+  train.train(_config(num_steps=3, log__profile="1:2"), tmp_path / "run")
+  assert began == [str(tmp_path / "run" / "profile")]
