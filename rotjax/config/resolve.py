@@ -53,7 +53,7 @@ _ALIASES = {
   "beta2": "optim.b2",
   "grad_clip": "optim.clip_norm",
   "ema": "optim.ema_decay",
-  "precision": "dtype",
+  "precision": "matmul_precision",
   "pretrained": "init_from",
   "num_workers": "stream.threads",
   "workers": "stream.threads",

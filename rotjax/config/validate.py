@@ -4,7 +4,7 @@ import os
 
 import ml_collections
 
-from rotjax import distributed, errors
+from rotjax import distributed, errors, models
 from rotjax.config import base, named, resolve
 from rotjax.training import executors, profile
 
@@ -30,6 +30,7 @@ _CHOICES = {
   "distributed": distributed.OPTIONS,
   "seeds_together": ("auto", "on", "off"),
   "dtype": ("float32", "bfloat16"),
+  "matmul_precision": models.PRECISIONS,
   "eval.tta": ("none", "rot90"),
   "eval.warp": ("own", "cubic", "scipy"),
 }

@@ -25,6 +25,10 @@ MODELS = {
   "strided": strided.Strided,
 }
 
+# How float32 numbers are multiplied, in jax's words: "highest" in float32,
+# "high" with TF32 or three passes of bfloat16, "default" as the device likes
+# best, TF32 on a GPU and one pass of bfloat16 on a TPU. A CPU knows float32.
+PRECISIONS = ("highest", "high", "default")
 
 # 32 GiB with gradients and Adam's moments; what int32 counts.
 _LARGEST = 2**31 - 1
@@ -62,6 +66,7 @@ def build(
   num_outputs: int,
   image_shape: tuple[int, int, int],
   dtype: jnp.dtype = jnp.float32,
+  matmul_precision: str = "highest",
 ) -> Model:
   """Binds a backbone to its input and output sizes.
 
@@ -70,6 +75,7 @@ def build(
     num_outputs: width of the last linear layer, the head's.
     image_shape: `(H, W, C)` of the view.
     dtype: of the arithmetic; parameters stay float32, and outputs become it.
+    matmul_precision: a key of `PRECISIONS`, of the products of float32.
 
   Returns:
     The two functions.
@@ -104,7 +110,8 @@ def build(
   ):
     # copy=True: inside value_and_grad the merged statistics may be mutated.
     module = nnx.merge(graph, params, model_state, copy=True)
-    outputs = module(images, layers.Context(train, keys, mask, axis_name))
+    with jax.default_matmul_precision(matmul_precision):
+      outputs = module(images, layers.Context(train, keys, mask, axis_name))
     _, _, rest = nnx.split(module, nnx.Param, ...)
     # Once for all heads: losses and densities need all the digits there are.
     return outputs.astype(jnp.float32), nnx.to_pure_dict(rest)

@@ -26,7 +26,7 @@ class _KerasMnist(nnx.Module):
     self.dropout0 = layers.Dropout(options.conv_dropout, salt=0)
     self.hidden = layers.Dense(flat, 128, **common)
     self.dropout1 = layers.Dropout(options.dropout, salt=1)
-    self.out = layers.Dense(128, num_outputs, **common)
+    self.out = layers.last(128, num_outputs, rngs=rngs, init="glorot")
 
   def __call__(self, x, context):
     x = jax.nn.relu(self.conv0(x))

@@ -91,17 +91,41 @@ class Dense(nnx.Module):
     init: str = "he",
     scale: float = 1.0,
     dtype: jnp.dtype = jnp.float32,
+    precision: lax.Precision | None = None,
   ):
     shape = (features_in, features)
     self.kernel = nnx.Param(
       scale * INITIALIZERS[init](rngs.params(), shape, jnp.float32)
     )
     self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
-    self.dtype = dtype
+    self.dtype, self.precision = dtype, precision
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    y = x.astype(self.dtype) @ self.kernel[...].astype(self.dtype)
+    kernel = self.kernel[...].astype(self.dtype)
+    y = jnp.matmul(x.astype(self.dtype), kernel, precision=self.precision)
     return y + _per_channel(self.bias[...].astype(self.dtype), y)
+
+
+def last(
+  features_in: int,
+  num_outputs: int,
+  *,
+  rngs: nnx.Rngs,
+  init: str = "he",
+  scale: float = 1.0,
+) -> Dense:
+  """The linear layer that the head reads: float32, whatever the others are.
+
+  An angle of a tenth of a degree needs more than the eight bits of a bfloat16.
+  """
+  return Dense(
+    features_in,
+    num_outputs,
+    rngs=rngs,
+    init=init,
+    scale=scale,
+    precision=lax.Precision.HIGHEST,
+  )
 
 
 def check_rate(field: str, rate: float) -> None:

@@ -67,7 +67,7 @@ class _ResNet(nnx.Module):
         setattr(self, names[-1], block)
         width = features * (4 if options.bottleneck else 1)
     self.names = tuple(names)
-    self.out = layers.Dense(width, num_outputs, scale=0.1, **common)
+    self.out = layers.last(width, num_outputs, rngs=rngs, scale=0.1)
 
   def __call__(self, x, context):
     x = jax.nn.relu(self.stem_norm(self.stem(x), context))

@@ -27,9 +27,7 @@ class _Strided(nnx.Module):
     )
     self.dropout = layers.Dropout(options.dropout, salt=0)
     # A small last layer starts every head near its uninformed answer.
-    self.out = layers.Dense(
-      options.hidden, num_outputs, rngs=rngs, scale=0.1, dtype=dtype
-    )
+    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
 
   def __call__(self, x, context):
     for i in range(self.depth):

@@ -68,6 +68,7 @@ class Experiment:
       head.num_outputs,
       (view.size, view.size, shape[-1]),
       jnp.dtype(config.dtype),
+      config.matmul_precision,
     )
     angles = named.build("angles", config.angles)
     optimizer = named.build("optim", config.optim)

@@ -83,6 +83,8 @@ def write(
     "finished": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
     "parameters": models.num_parameters(params),
     "device": jax.devices()[0].device_kind,
+    "dtype": config.dtype,
+    "matmul_precision": config.matmul_precision,
     "num_devices": jax.device_count(),
     "versions": versions(),
     "protocol": _protocol(experiment, p),

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+from jax import lax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -306,3 +307,38 @@ def test_invalid_options_are_refused_with_what_is_valid(cls, options, words):
 def test_an_image_too_small_for_keras_mnist_is_refused():
   with pytest.raises(errors.UserError):
     models.build(keras_mnist.KerasMnist(), 2, (5, 5, 1))
+
+
+def _products(function, *args):
+  """(types of the operands, precision) of each product of a program."""
+  found = []
+
+  def visit(jaxpr):
+    for eqn in jaxpr.eqns:
+      if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
+        types = {str(v.aval.dtype) for v in eqn.invars}
+        precision = eqn.params["precision"] or (lax.Precision.DEFAULT,) * 2
+        found.append((types, set(precision)))
+      jax.tree.map(
+        lambda x: visit(getattr(x, "jaxpr", x)) if hasattr(x, "eqns") else None,
+        list(eqn.params.values()),
+        is_leaf=lambda x: hasattr(x, "eqns"),
+      )
+
+  visit(jax.make_jaxpr(function)(*args).jaxpr)
+  return found
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_precision_is_stated_and_the_last_layer_always_float32(name):
+  backbone, shape = models.MODELS[name](), (28, 28, 1)
+  images = jnp.zeros((2, *shape))
+  for dtype in (jnp.float32, jnp.bfloat16):
+    for stated in models.PRECISIONS:
+      model = models.build(backbone, 4, shape, dtype, stated)
+      network = jax.eval_shape(model.init, jax.random.key(0))
+      *others, last = _products(model.apply, *network, images)
+      assert last == ({"float32"}, {lax.Precision.HIGHEST})
+      wanted = {lax.Precision[stated.upper()]}
+      assert others and all(p == wanted for _, p in others)
+      assert all(types == {str(jnp.dtype(dtype))} for types, _ in others)
