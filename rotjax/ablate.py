@@ -61,7 +61,11 @@ def _parser():
   p.add_argument("--workdir", metavar="DIR", help="runs/... if not given")
   p.add_argument("--launcher", choices=launchers.LAUNCHERS, default="local")
   p.add_argument(
-    "--workers", type=int, default=1, metavar="N", help="processes of `local`"
+    "--workers",
+    type=int,
+    default=1,
+    metavar="N",
+    help="processes of `local`, each with GPUs of its own",
   )
   p.add_argument(
     "--dry_run", action="store_true", help="show the arms and what is done"

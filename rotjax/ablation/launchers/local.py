@@ -1,5 +1,6 @@
 """`local`: the arms on this machine, one after another or in processes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ import jax
 
 from rotjax import errors, files, stopping
 from rotjax.ablation import arms as arms_lib
-from rotjax.ablation import launchers, manifest
+from rotjax.ablation import devices, launchers, manifest
 from rotjax.run import locking
 
 
@@ -64,6 +65,7 @@ def _minutes(seconds: float) -> str:
 
 def _processes(arms, job, clock, stop):
   waiting, running = list(arms), {}
+  free = devices.of_workers(job.num_workers)
   try:
     while waiting or running:
       while waiting and len(running) < job.num_workers:
@@ -75,13 +77,15 @@ def _processes(arms, job, clock, stop):
             arms_lib.command(job.workdir, arm, job.flags),
             stdout=log,
             stderr=subprocess.STDOUT,
+            env=os.environ | free[-1],
           )
-        running[arm.name] = arm, process
+        running[arm.name] = arm, process, free.pop()
         clock.line(f"{arm.name} begins")
-      for arm, process in list(running.values()):
+      for arm, process, mine in list(running.values()):
         if process.poll() is None:
           continue
         del running[arm.name]
+        free.append(mine)
         if process.returncode == stopping.EXIT_STATUS:
           raise errors.Stopped(f"a signal to {arm.name}")
         error = _process_error(job.workdir, arm, process.returncode)
@@ -89,9 +93,9 @@ def _processes(arms, job, clock, stop):
       stop.check()
       time.sleep(0.1)
   finally:
-    for _, process in running.values():
+    for _, process, _ in running.values():
       process.terminate()
-    for _, process in running.values():
+    for _, process, _ in running.values():
       process.wait()
 
 
