@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rotjax import errors, models
-from rotjax.models import keras_mnist, resnet, strided
+from rotjax.models import keras_mnist, layers, polar, resnet, strided
 
 SHAPES = ((28, 28, 1), (64, 64, 3))
 # Small enough to run, and with every kind of layer that its options bring.
@@ -17,6 +17,7 @@ SMALL = {
   "strided_dropout": strided.Strided(dropout=0.3),
   "strided_batch": strided.Strided((8, 16), (5, 2), 32, "batch", 0.1),
   "basic_blocks_batch": resnet.ResNet18(norm="batch", stages=(1, 1)),
+  "polar_dropout": polar.Polar(num_angles=16, widths=(8,), dropout=0.2),
   "bottlenecks": resnet.ResNet50(stages=(1, 1)),
 }
 
@@ -24,7 +25,8 @@ SMALL = {
 @functools.cache
 def built(name, shape, dtype=jnp.float32, num_outputs=5):
   backbone = SMALL.get(name) or models.MODELS[name]()
-  return models.build(backbone, num_outputs, shape, dtype)
+  ring = layers.Turning(ring=num_outputs)  # for those that turn
+  return models.build(backbone, num_outputs, shape, dtype, ring)
 
 
 @functools.cache
