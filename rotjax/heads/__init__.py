@@ -5,8 +5,8 @@ A head has no parameters of its own; the backbone ends in a linear layer of
 `config.head` shows. To add one: write the class (here, or in any installed
 package and name it by its dotted path) and add its line to `HEADS`; the
 contract test then runs over it by itself. Three things more are read where a
-class has them: `diagnostics`, and of a density `temper` and `num_cells`, see
-`rotjax.evaluation.density`.
+class has them: `diagnostics`, `turns`, see `turning`, and of a density `temper`
+and `num_cells`, see `rotjax.evaluation.density`.
 
 A field that is a name is a key of its module's dict of the plural: `loss_` of
 `LOSSES`, `decode_` of `DECODINGS`, `window` of `WINDOWS`.
@@ -32,6 +32,7 @@ from rotjax.heads import (
   vector,
   wrapped,
 )
+from rotjax.models import layers
 
 
 class Head(Protocol):
@@ -68,6 +69,25 @@ def diagnostics(head: Head, outputs: jax.Array) -> dict[str, jax.Array]:
   """
   method = getattr(head, "diagnostics", None)
   return method(outputs) if method else {}
+
+
+def turning(head: Head, period_deg: float) -> layers.Turning | None:
+  """How a head's outputs turn with the picture; None where they do not.
+
+  A head whose outputs do has `turns`: of pairs of outputs how often each turns
+  while theta turns once (0: a single one that stays), or the number of outputs
+  that are a ring.
+
+  Args:
+    head: of the outputs.
+    period_deg: of the circle, see `angles.Angles`.
+  """
+  turns, fold = getattr(head, "turns", None), round(360 / period_deg)
+  if turns is None:
+    return None
+  if isinstance(turns, int):
+    return layers.Turning(ring=turns, fold=fold)
+  return layers.Turning(pairs=turns, fold=fold)
 
 
 HEADS = {

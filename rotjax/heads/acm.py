@@ -50,6 +50,10 @@ class ACM:
   def num_outputs(self) -> int:
     return 4 if self.dual else 2
 
+  @property
+  def turns(self) -> tuple[int, ...]:
+    return (1, 2) if self.dual else (1,)
+
   def _code(self, outputs: jax.Array) -> jax.Array:
     return harmonics.pairs(ACTIVATIONS[self.activation](outputs))
 

@@ -166,6 +166,10 @@ class Bins:
     return self.num_bins
 
   @property
+  def turns(self) -> int:
+    return self.num_bins
+
+  @property
   def num_cells(self) -> int:
     """The density is constant on each; see `density.grid_size`."""
     return self.num_bins

@@ -78,6 +78,10 @@ class CSL:
   def num_outputs(self) -> int:
     return self.num_bins
 
+  @property
+  def turns(self) -> int:
+    return self.num_bins
+
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     radius = math.radians(self.radius_deg)
     targets = labels(theta, self.num_bins, self.window, radius)

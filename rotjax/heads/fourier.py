@@ -74,6 +74,10 @@ class Fourier:
   def num_outputs(self) -> int:
     return 2 * self.num_frequencies
 
+  @property
+  def turns(self) -> tuple[int, ...]:
+    return tuple(range(1, self.num_frequencies + 1))
+
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     return -self.log_density(outputs, theta)
 

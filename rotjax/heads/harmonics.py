@@ -122,6 +122,10 @@ class Harmonics:
   def num_outputs(self) -> int:
     return 2 * self.num_harmonics
 
+  @property
+  def turns(self) -> tuple[int, ...]:
+    return tuple(range(1, self.num_harmonics + 1))
+
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     v = pairs(outputs)
     return LOSSES[self.loss_](v, targets(theta, self.num_harmonics))

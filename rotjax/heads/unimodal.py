@@ -182,6 +182,7 @@ class VectorDensity:
   """
 
   num_outputs = 2
+  turns = (1,)
   nll: ClassVar[Any]
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
@@ -240,6 +241,10 @@ class VonMises:
   @property
   def num_outputs(self) -> int:
     return PARAMETRIZATIONS[self.parametrization][0]
+
+  @property
+  def turns(self) -> tuple[int, ...]:
+    return (1,) if self.num_outputs == 2 else (1, 0)
 
   def loss(self, outputs: jax.Array, theta: jax.Array) -> jax.Array:
     nll = PARAMETRIZATIONS[self.parametrization][1]

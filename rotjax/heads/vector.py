@@ -120,6 +120,8 @@ class Vector:
     errors.check_range("head.kappa", self.kappa, 1e-6, 1e6)
     errors.check_range("head.norm_penalty", self.norm_penalty, 0, 1e6)
 
+  turns = (1,)
+
   @property
   def num_outputs(self) -> int:
     return 2

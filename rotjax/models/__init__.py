@@ -8,6 +8,7 @@ dotted path in `config.model.name`.
 
 from collections.abc import Callable
 import dataclasses
+import inspect
 import math
 from typing import Any, Protocol
 
@@ -16,10 +17,11 @@ import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.models import keras_mnist, layers, resnet, strided
+from rotjax.models import keras_mnist, layers, polar, resnet, strided
 
 MODELS = {
   "keras_mnist": keras_mnist.KerasMnist,
+  "polar": polar.Polar,
   "resnet18": resnet.ResNet18,
   "resnet50": resnet.ResNet50,
   "strided": strided.Strided,
@@ -67,6 +69,7 @@ def build(
   image_shape: tuple[int, int, int],
   dtype: jnp.dtype = jnp.float32,
   matmul_precision: str = "highest",
+  turning: layers.Turning | None = None,
 ) -> Model:
   """Binds a backbone to its input and output sizes.
 
@@ -76,13 +79,19 @@ def build(
     image_shape: `(H, W, C)` of the view.
     dtype: of the arithmetic; parameters stay float32, and outputs become it.
     matmul_precision: a key of `PRECISIONS`, of the products of float32.
+    turning: how the outputs turn with the picture; None where they do not. A
+      backbone that turns, too, takes it as the argument of that name.
 
   Returns:
     The two functions.
   """
 
+  turns = "turning" in inspect.signature(backbone.module).parameters
+  more = {"turning": turning} if turns else {}
+
   def create(key):
-    return backbone.module(num_outputs, image_shape, dtype, nnx.Rngs(key))
+    rngs = nnx.Rngs(key)
+    return backbone.module(num_outputs, image_shape, dtype, rngs, **more)
 
   abstract = nnx.eval_shape(lambda: create(jax.random.key(0)))
   graph, shapes, *_ = nnx.split(abstract, nnx.Param, ...)

@@ -8,6 +8,7 @@ many devices share it. Parameters are float32; arithmetic runs in `dtype`.
 from collections.abc import Sequence
 import dataclasses
 import math
+from typing import NamedTuple
 
 import flax.nnx as nnx
 import jax
@@ -33,6 +34,22 @@ class Context:
   keys: jax.Array | None = None
   mask: jax.Array | None = None
   axis_name: str | None = None
+
+
+class Turning(NamedTuple):
+  """How a head's outputs turn with the picture.
+
+  Attributes:
+    pairs: how often each pair of outputs turns while the head's angle turns
+      once, 0 for a single output that stays; () for a ring.
+    ring: so many outputs, the values of one function on the circle at
+      2 pi j / ring; 0 for pairs.
+    fold: how often the head's angle turns while the picture turns once.
+  """
+
+  pairs: tuple[int, ...] = ()
+  ring: int = 0
+  fold: int = 1
 
 
 INITIALIZERS = {

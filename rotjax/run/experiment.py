@@ -63,14 +63,15 @@ class Experiment:
     """
     view = named.build("view", config.view).resolve(center, shape[:2])
     head = named.build("head", config.head)
+    angles = named.build("angles", config.angles)
     model = models.build(
       named.build("model", config.model),
       head.num_outputs,
       (view.size, view.size, shape[-1]),
       jnp.dtype(config.dtype),
       config.matmul_precision,
+      heads.turning(head, angles.period_deg),
     )
-    angles = named.build("angles", config.angles)
     optimizer = named.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rotjax import errors, models
-from rotjax.models import keras_mnist, resnet, strided
+from rotjax.models import keras_mnist, layers, polar, resnet, strided
 
 SHAPES = ((28, 28, 1), (64, 64, 3))
 # Small enough to run, and with every kind of layer that its options bring.
@@ -18,6 +18,7 @@ SMALL = {
   "strided_dropout": strided.Strided(dropout=0.3),
   "strided_batch": strided.Strided((8, 16), (5, 2), 32, "batch", 0.1),
   "basic_blocks_batch": resnet.ResNet18(norm="batch", stages=(1, 1)),
+  "polar_dropout": polar.Polar(num_angles=16, widths=(8,), dropout=0.2),
   "bottlenecks": resnet.ResNet50(stages=(1, 1)),
 }
 
@@ -25,7 +26,8 @@ SMALL = {
 @functools.cache
 def built(name, shape, dtype=jnp.float32, num_outputs=5):
   backbone = SMALL.get(name) or models.MODELS[name]()
-  return models.build(backbone, num_outputs, shape, dtype)
+  ring = layers.Turning(ring=num_outputs)  # for those that turn
+  return models.build(backbone, num_outputs, shape, dtype, turning=ring)
 
 
 @functools.cache
@@ -335,10 +337,14 @@ def test_precision_is_stated_and_the_last_layer_always_float32(name):
   images = jnp.zeros((2, *shape))
   for dtype in (jnp.float32, jnp.bfloat16):
     for stated in models.PRECISIONS:
-      model = models.build(backbone, 4, shape, dtype, stated)
+      ring = layers.Turning(ring=4)
+      model = models.build(backbone, 4, shape, dtype, stated, ring)
       network = jax.eval_shape(model.init, jax.random.key(0))
-      *others, last = _products(model.apply, *network, images)
-      assert last == ({"float32"}, {lax.Precision.HIGHEST})
+      products = _products(model.apply, *network, images)
+      # The ring's outputs are one more product.
+      first = -2 if name == "polar" else -1
+      others, last = products[:first], products[first:]
+      assert all(p == ({"float32"}, {lax.Precision.HIGHEST}) for p in last)
       wanted = {lax.Precision[stated.upper()]}
       assert others and all(p == wanted for _, p in others)
       assert all(types == {str(jnp.dtype(dtype))} for types, _ in others)
