@@ -7,51 +7,24 @@ nothing until `begin`, when all that can be wrong with its input is checked.
 
 from collections.abc import Iterator, Mapping
 import contextlib
+import logging
+import os
 import pathlib
-import re
 import shutil
 from typing import Any
 
 import jax
 
 from rotjax import distributed, errors, files
-from rotjax.config import base, load, resolve
+from rotjax.config import base, resolve
 from rotjax.data import content
-from rotjax.run import layout, locking
+from rotjax.run import layout, locking, written
+
+_log = logging.getLogger("rotjax")
 
 # What decides a run's numbers besides its config.
 IDENTITY = "identity.json"
 
-# What a run writes, as patterns below its folder: --overwrite deletes these
-# and nothing else. The mark of a finished run goes first.
-_OURS = (
-  layout.SUMMARY,
-  "checkpoints/latest/[0-9]*",
-  "checkpoints/best/[0-9]*",
-  "checkpoints/set_aside/latest-[0-9]*",
-  "checkpoints/set_aside/best-[0-9]*",
-  layout.CALIBRATION,
-  "metrics.jsonl",
-  "predictions.npz",
-  "tensorboard/events*",
-  *(
-    f"plots/{name}.png"
-    for name in (
-      *("confusion", "curves", "donut", "error_by_angle", "gallery"),
-      *("predicted_against_true", "reliability"),
-    )
-  ),
-  files.PARTS,
-)
-# Folders of them, deleted where that leaves them empty.
-_FOLDERS = (
-  *("checkpoints/latest", "checkpoints/best", "checkpoints/set_aside"),
-  *("checkpoints", "tensorboard", "plots"),
-)
-# Runs in a run's folder: of its seeds, and evaluations on other terms.
-_RUNS_BELOW = re.compile(r"seed-\d+|eval-.+-[0-9a-f]{8}")
-# The sections that every config.json of ours has.
-_SECTIONS = ("data", "model", "head", "optim", "view", "angles")
 # JAX's switches that decide what is drawn, with their usual values.
 _SWITCHES = {
   "jax_default_prng_impl": "threefry2x32",
@@ -71,7 +44,7 @@ def check_same(config: Any, folder: pathlib.Path, ignored: Any = ()) -> None:
   Raises:
     UserError: another experiment, or a config.json that is not a run's.
   """
-  here = resolve.identity(resolve.absolute(config_of(folder)))
+  here = resolve.identity(resolve.absolute(written.config_of(folder)))
   there = resolve.identity(config)
   # A config from before a field existed means that field's default.
   default = resolve.identity(base.base())
@@ -86,21 +59,6 @@ def check_same(config: Any, folder: pathlib.Path, ignored: Any = ()) -> None:
       f"workdir {folder} holds another experiment ({', '.join(differing[:3])}):"
       " choose another --workdir, or --overwrite it"
     )
-
-
-def config_of(folder: pathlib.Path) -> Any:
-  """The config.json of a run folder.
-
-  Raises:
-    UserError: it cannot be read, or is not that of a run.
-  """
-  file = folder / layout.CONFIG
-  config = load.read(file)
-  if any(section not in config for section in _SECTIONS):
-    raise errors.UserError(
-      f"{file} is not of a run of rotjax: choose another --workdir"
-    )
-  return config
 
 
 def identity(dataset: Any) -> dict[str, Any]:
@@ -155,6 +113,8 @@ class Claim:
     self._configs, self._overwrite = dict(configs), overwrite
     self._locks: dict[pathlib.Path, locking.Lock] = {}
     self._continued: set[pathlib.Path] = set()
+    # Of those, the ones that are to take more steps than they were to: so many.
+    self._extended: dict[pathlib.Path, int] = {}
     self._has_begun = False
 
   def __enter__(self) -> "Claim":
@@ -178,23 +138,25 @@ class Claim:
         self._check(folder, config)
     for folder in self._configs.keys() - self._continued:
       with _in_one_line(folder):
-        for below in _tree(folder):
+        for below in written.tree(folder):
           if below not in self._locks:
             self._locks[below] = locking.Lock(below)
-        _check_links(folder)
+        written.check_links(folder)
 
   def _check(self, folder: pathlib.Path, config: Any) -> None:
     if not (folder / layout.CONFIG).exists():
-      if not _is_empty(folder):
+      if not written.is_empty(folder):
         raise errors.UserError(
           f"workdir {folder} holds files but no run (no config.json): choose"
           " another --workdir"
         )
       return
-    config_of(folder)
+    before = written.config_of(folder).num_steps
     # Without checkpoints a run never began: what it was to be is replaced.
-    if _has_results(folder) and not self._overwrite:
-      check_same(config, folder)
+    if written.has_results(folder) and not self._overwrite:
+      if config.num_steps > before:
+        self._extended[folder] = before
+      check_same(config, folder, _extends(config, before))
       _check_identity(folder, _switches())
       self._continued.add(folder)
 
@@ -202,6 +164,10 @@ class Claim:
     for lock in reversed(self._locks.values()):
       lock.release(undo=not self._has_begun)
     self._locks.clear()
+
+  def extends(self, folder: pathlib.Path) -> bool:
+    """Whether a run takes more steps than it did; only process 0 knows."""
+    return folder in self._extended
 
   def continues(self, folder: pathlib.Path) -> bool:
     """Whether there is something to resume; only process 0 knows."""
@@ -229,6 +195,9 @@ class Claim:
     for folder in self._configs.keys() - self._continued:
       with _in_one_line(folder):
         self._delete(folder)
+    for folder, steps in self._extended.items():
+      with _in_one_line(folder):
+        _set_aside(folder, steps)
     for folder, config in self._configs.items():
       with _in_one_line(folder):
         files.write_json(folder / layout.CONFIG, config.to_dict())
@@ -236,17 +205,30 @@ class Claim:
 
   def _delete(self, folder: pathlib.Path) -> None:
     """Deletes what a run has written, and the runs below that are not ours."""
-    for path in _ours(folder):
+    for path in written.ours(folder):
       shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for name in _FOLDERS:
-      _remove_empty(folder / name)
-    for below in _runs_below(folder):
+    for name in written.FOLDERS:
+      written.remove_empty(folder / name)
+    for below in written.runs_below(folder):
       if below in self._configs:
         continue
       self._delete(below)
       for name in (layout.CONFIG, IDENTITY, locking.FILE):
         (below / name).unlink(missing_ok=True)
-      _remove_empty(below)
+      written.remove_empty(below)
+
+
+def _extends(config: Any, num_steps: int) -> tuple[str, ...]:
+  """What may differ from a run of so many steps that goes on for more."""
+  return ("num_steps",) if config.num_steps > num_steps else ()
+
+
+def _set_aside(folder: pathlib.Path, steps: int) -> None:
+  """Keeps the summary of a finished run that is to go on."""
+  kept = folder / f"summary-of-{steps}-steps.json"
+  if layout.is_finished(folder):
+    os.replace(folder / layout.SUMMARY, kept)
+    _log.info("going on behind step %d; its results are now %s", steps, kept)
 
 
 @contextlib.contextmanager
@@ -258,77 +240,3 @@ def _in_one_line(folder: pathlib.Path) -> Iterator[None]:
       f"workdir {folder}: {error.filename or folder} cannot be read or written"
       f" ({error.strerror or error})"
     ) from None
-
-
-def _remove_empty(folder: pathlib.Path) -> None:
-  try:
-    folder.rmdir()
-  except OSError:  # it is not there, or holds what is not ours
-    pass
-
-
-def _ours(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-  for pattern in _OURS:
-    yield from folder.glob(pattern)
-
-
-def _check_links(folder: pathlib.Path) -> None:
-  """Refuses links in the places that a run writes to."""
-  for path in (*(folder / n for n in _FOLDERS), *_ours(folder)):
-    if path.is_symlink():
-      raise errors.UserError(
-        f"{path} is a symbolic link, which is neither followed nor replaced:"
-        " remove it, or choose another --workdir"
-      )
-
-
-def _runs_below(folder: pathlib.Path) -> list[pathlib.Path]:
-  """Folders of seeds and evaluations that we have written."""
-  return [
-    path
-    for path in sorted(folder.iterdir())
-    if _RUNS_BELOW.fullmatch(path.name)
-    and path.is_dir()
-    and not path.is_symlink()
-    and _is_run(path)
-  ]
-
-
-def _tree(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-  for path in _runs_below(folder):
-    yield path
-    yield from _tree(path)
-
-
-def _is_run(folder: pathlib.Path) -> bool:
-  if not (folder / layout.CONFIG).exists():
-    return _is_empty(folder)
-  try:
-    config_of(folder)
-  except errors.UserError:
-    return False
-  return True
-
-
-def _is_empty(folder: pathlib.Path) -> bool:
-  """Whether there is nothing but what a start that was killed leaves."""
-  return all(
-    path.name == locking.FILE
-    or path.match(files.PARTS)
-    or (
-      _RUNS_BELOW.fullmatch(path.name)
-      and path.is_dir()
-      and not path.is_symlink()
-      and _is_empty(path)
-    )
-    for path in folder.iterdir()
-  )
-
-
-def _has_results(folder: pathlib.Path) -> bool:
-  """Whether there is a checkpoint, or the summary of a finished run."""
-  return any(
-    any(run.glob(pattern))
-    for run in (folder, *_runs_below(folder))
-    for pattern in (layout.SUMMARY, "checkpoints/[lb]*/[0-9]*")
-  )

@@ -11,6 +11,8 @@ from typing import Any
 
 CONFIG = "config.json"
 SUMMARY = "summary.json"  # written last: the mark of a finished run
+# The summary of a run before it went on for more steps.
+EXTENDED = "summary-of-[0-9]*-steps.json"
 CALIBRATION = "calibration.json"
 CHECKPOINTS = "checkpoints"
 

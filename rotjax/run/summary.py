@@ -101,6 +101,9 @@ def write(
       "angles_deg": angles_deg.tolist(),
       "counts": counts.tolist(),  # rows: the true angle
     }
+  before = [int(p.stem.split("-")[2]) for p in path.glob(layout.EXTENDED)]
+  if before:  # steps after which it was finished before, by other schedules
+    summary["extended_from"] = sorted(before)
   if other is not None:
     summary["test_other_warp"] = metrics.compute(other)
   _draw(experiment, path, p)

@@ -16,7 +16,7 @@ import jax
 from rotjax import distributed, errors, stopping
 from rotjax.config import base, named, resolve, validate
 from rotjax.run import claim as claim_lib
-from rotjax.run import layout, summary
+from rotjax.run import layout, summary, written
 
 _log = logging.getLogger("rotjax")
 
@@ -77,7 +77,9 @@ def _train_seeds(config, folders, held, overwrite=False):
 
   left = distributed.on_main(
     lambda: [
-      s for s, f in folders.items() if overwrite or not layout.is_finished(f)
+      s
+      for s, f in folders.items()
+      if overwrite or held.extends(f) or not layout.is_finished(f)
     ]
   )
   if not left:
@@ -114,6 +116,8 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
     every = (workdir, *folders.values())
     if overwrite or not all(map(layout.is_finished, every)):
       return False
+    if written.config_of(workdir).num_steps < config.num_steps:
+      return False  # it goes on
     claim_lib.check_same(config, workdir)
     return True
 
@@ -149,7 +153,7 @@ def config_of(
       f"{workdir} is not a run folder (no config.json): train it first, or"
       " name it with --workdir"
     )
-  stored = claim_lib.config_of(workdir)
+  stored = written.config_of(workdir)
   # One from before a field existed means that field's default.
   names = {f"{s}.name": stored[s].name for s in named.NAMED}
   config = resolve.apply(base.base(), names)

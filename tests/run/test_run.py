@@ -1,6 +1,7 @@
 """Whole runs: the folder they leave, resuming, seeds, refusals."""
 
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -460,3 +461,48 @@ def test_a_run_is_traced_where_that_is_asked_for(tmp_path, monkeypatch):
   monkeypatch.setattr(jax.profiler, "stop_trace", lambda: None)
   train.train(_config(num_steps=3, log__profile="1:2"), tmp_path / "run")
   assert began == [str(tmp_path / "run" / "profile")]
+
+
+def _results(folder):
+  summary = _summary(folder)
+  return {k: summary[k] for k in ("step", "test")}
+
+
+def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
+  folder = tmp_path / "run"
+  train.train(_config(num_steps=6, optim__schedule="constant"), folder)
+  before = _results(folder)
+  longer = _config(num_steps=12, optim__schedule="constant")
+  with caplog.at_level(logging.INFO, "rotjax"):
+    assert train.train(longer, folder) == 0
+  assert "going on behind step 6" in caplog.text
+  assert "resuming at step 6 of 12" in caplog.text
+  # Where the schedule is the same for both, so are all the numbers.
+  train.train(longer, tmp_path / "whole")
+  assert _results(folder) == _results(tmp_path / "whole")
+  assert _records(folder) == _records(tmp_path / "whole")
+  assert _summary(folder)["extended_from"] == [6]
+  kept = json.loads((folder / "summary-of-6-steps.json").read_text())
+  assert {k: kept[k] for k in ("step", "test")} == before
+  assert train.config_of(folder).num_steps == 12
+  # Shorter is another experiment; so is longer with something else besides.
+  for other in (
+    _config(num_steps=6, optim__schedule="constant"),
+    _config(num_steps=20, optim__schedule="constant", batch_size=8),
+  ):
+    with pytest.raises(errors.UserError, match="another experiment"):
+      train.train(other, folder)
+  assert _summary(folder)["step"] == 12
+  train.train(longer, folder, overwrite=True)
+  assert not (folder / "summary-of-6-steps.json").exists()
+  assert "extended_from" not in _summary(folder)
+
+
+def test_seeds_go_on_for_more_steps(tmp_path):
+  folder = tmp_path / "run"
+  train.train(_config(num_steps=4, num_seeds=2), folder)
+  train.train(_config(num_steps=8, num_seeds=2), folder)
+  for name in ("", "seed-0", "seed-1"):
+    assert (folder / name / "summary-of-4-steps.json").exists()
+    assert train.config_of(folder / name).num_steps == 8
+  assert _summary(folder / "seed-1")["extended_from"] == [4]
