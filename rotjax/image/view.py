@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import errors
 from rotjax.image import blur, fine, geometry, view_checks, warp, warp_cubic
 from rotjax.image import center as center_lib
 
@@ -84,7 +83,7 @@ class View:
   crop: str = "none"
   passes: str = "single"
   blur: float = 0.0
-  fineness: float = 0.0
+  fineness: float = 3.0
   threshold: float = 0.0
   pixel_range: str = "unit"
 
@@ -116,20 +115,7 @@ class View:
       known = {"dataset": dataset_center or middle, "canvas": middle}
       y, x = known.get(self.center) or center_lib.explicit(self.center)
       resolved = dataclasses.replace(self, center=f"{y},{x}")
-    room = min(y, x, source_size[0] - 1 - y, source_size[1] - 1 - x)
-    if room < 0:
-      raise errors.UserError(
-        f"view.center = {self.center!r} lies outside the source of"
-        f" {source_size[0]} x {source_size[1]} pixels"
-      )
-    shifted = self.jitter * math.sqrt(2)  # along both axes at once
-    reach = (self.size / 2 + shifted) / self.zoom
-    if self.crop == "circle" and room < reach:
-      raise errors.UserError(
-        f'view.crop = "circle" needs {reach:.4g} source pixels on each side of'
-        f" the centre and there are {room:g}: lower view.size to at most"
-        f" {int(2 * (room * self.zoom - shifted))}, or use larger images"
-      )
+    view_checks.check_room(self, (y, x), source_size)
     return resolved
 
   def leaks(self, dataset_center: tuple[float, float] | None) -> list[str]:
@@ -150,6 +136,11 @@ class View:
     if self.crop in ("inscribed", "expand"):
       found.append(
         f"view.crop={self.crop} zooms with the angle: tells it modulo 90"
+      )
+    if not self.fineness:
+      found.append(
+        "view.fineness=0 shows frequencies on the corners of the source's own"
+        " pixel grid, which turn with it: they tell the angle modulo 90"
       )
     if self.mask == "none" and self.crop == "none":
       found.append(
@@ -237,6 +228,7 @@ class View:
     if self.fineness:
       scale = max_scale = self.fineness
       if self.center != "centroid":  # which is found among the samples
+        view_checks.check_finer(self, image.shape, center)
         center = fine.place(center, self._factor)
     s = _SUPERSAMPLE if self.passes == "supersample" else 1
     samples = warp.rotate(

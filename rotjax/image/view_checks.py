@@ -1,5 +1,6 @@
 """Do the options of a view fit together? `view.View` asks when it is made."""
 
+import math
 from typing import Any
 
 from rotjax import errors
@@ -74,3 +75,55 @@ def _check_fineness(view):
         f"view.{field} = {value!r} takes the source as it is: set"
         f" view.fineness = 0 with it, and not {view.fineness:g}"
       )
+
+
+def check_room(
+  view: Any, at: tuple[float, float], source_size: tuple[int, int]
+) -> None:
+  """Checks that a source has its centre, and what crop = "circle" needs.
+
+  Args:
+    view: a `view.View`.
+    at: (y, x) of the centre, source pixels.
+    source_size: height and width.
+
+  Raises:
+    UserError: a centre outside the source, or too small a source.
+  """
+  (y, x), (height, width) = at, source_size
+  room = min(y, x, height - 1 - y, width - 1 - x)
+  if room < 0:
+    raise errors.UserError(
+      f"view.center = {view.center!r} lies outside the source of {height} x"
+      f" {width} pixels"
+    )
+  shifted = view.jitter * math.sqrt(2)  # along both axes at once
+  reach = (view.size / 2 + shifted) / view.zoom
+  if view.crop == "circle" and room < reach:
+    raise errors.UserError(
+      f'view.crop = "circle" needs {reach:.4g} source pixels on each side of'
+      f" the centre and there are {room:g}: lower view.size to at most"
+      f" {int(2 * (room * view.zoom - shifted))}, or use larger images"
+    )
+
+
+def check_finer(
+  view: Any, shape: tuple[int, ...], at: tuple[float, float]
+) -> None:
+  """Refuses a source that is not finer: it would be shown far too small.
+
+  Args:
+    view: a `view.View` with a fineness.
+    shape: of the image that it is to turn.
+    at: (y, x) of the centre, pixels of the source.
+
+  Raises:
+    UserError: such an image does not hold the centre.
+  """
+  factor = view.fineness * view.zoom
+  if any(c * factor >= side for c, side in zip(at, shape)):
+    raise errors.UserError(
+      f"an image of {shape[0]} x {shape[1]} does not hold the view's centre"
+      f" {view.center} at {factor:g} samples a pixel: pass what"
+      " view.finer(images) makes of the source, or set view.fineness = 0"
+    )
