@@ -210,7 +210,7 @@ def test_every_shipped_config_validates_and_traces_a_step(
   validate.check(config)
   experiment = experiment_lib.Experiment.from_config(config)
   state = jax.eval_shape(lambda: experiment.init_state(0))
-  images = experiment.dataset.load("train").images[:4]
+  images = experiment.split("train").images[:4]
   batch = {
     "image": images,
     "slot": jax.numpy.arange(4),

@@ -1,4 +1,4 @@
-"""Splits as a view turns them: kept where they fit, made on demand elsewhere."""
+"""Splits as a view turns them: kept where they fit, else made on demand."""
 
 import dataclasses
 
@@ -18,7 +18,9 @@ FIELDS = ("labels", "indices", "origin", "center", "angle_deg")
 def splits(helpers, tmp_path_factory):
   """The same split in memory and left on disk."""
   root = tmp_path_factory.mktemp("finer")
-  helpers.build(root, "plain", {"train": helpers.noise(24), "test": helpers.noise(1, 1)})
+  helpers.build(
+    root, "plain", {"train": helpers.noise(24), "test": helpers.noise(1, 1)}
+  )
   found = data.find("plain")
   return [
     found(dir=str(root), max_resident_mb=mb).load("train") for mb in (1, 0)

@@ -223,9 +223,7 @@ def test_the_centroid_is_each_images_own_and_lands_on_the_middle():
 
 
 def test_supersampling_averages_nine_samples_a_pixel():
-  view = View(
-    size=20, center="14,12.5", passes="supersample", mask="none"
-  )
+  view = View(size=20, center="14,12.5", passes="supersample", mask="none")
   image = noise(30, 28, 2)
   shift = (1.5, -0.25)
   got = render(view, image, [0.0, 131.0], shift)
@@ -330,9 +328,7 @@ def test_a_circle_crop_never_shows_the_sources_border(jitter):
   accepted = None
   while accepted is None:
     try:
-      view = View(
-        size=size, center="canvas", jitter=jitter, crop="circle"
-      )
+      view = View(size=size, center="canvas", jitter=jitter, crop="circle")
       accepted = view.resolve(None, shape)
     except errors.UserError:
       size -= 1
@@ -526,9 +522,7 @@ def test_only_turning_about_the_datasets_center_hides_the_angle():
   angles = np.random.default_rng(1).uniform(-180, 180, n).astype(np.float32)
 
   def concentration(center):
-    view = View(center=center, mask="disc").resolve(
-      (14.0, 14.0), (28, 28)
-    )
+    view = View(center=center, mask="disc").resolve((14.0, 14.0), (28, 28))
     shown = render(view, images, angles)
     turned_by = centroid_direction(shown) - np.deg2rad(angles)
     # 1: the direction states the angle. About 1/sqrt(n): it says nothing.
