@@ -17,17 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import errors
-from rotjax.image import blur, geometry, warp, warp_cubic
+from rotjax.image import blur, fine, geometry, view_checks, warp, warp_cubic
+from rotjax.image import center as center_lib
 
-_PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
-_CHOICES = {
-  "mask": ("disc", "none"),
-  "crop": ("none", "circle", "inscribed", "expand"),
-  "passes": ("single", "double", "supersample"),
-  "pixel_range": tuple(_PIXEL_RANGES),
-}
-_LARGEST = 4096  # as data.side
 # Samples along each side of a pixel where passes = "supersample".
 _SUPERSAMPLE = 3
 
@@ -53,7 +45,8 @@ class View:
   Attributes:
     size: side of the square canvas, pixels.
     zoom: canvas pixels in one source pixel, where `crop` does not set it;
-      below 1 go with passes = "supersample", which averages what it skips.
+      below 1 need a fineness, or passes = "supersample", which average what
+      they skip.
     center: what is turned about and lands on the canvas's centre: "dataset"
       (where the dataset says its objects sit; MNIST: 14,14), "canvas" (the
       source's own middle), "centroid" (of each image's brightness) or explicit
@@ -72,6 +65,11 @@ class View:
       "supersample" averages 3 x 3 samples a pixel.
     blur: standard deviation, in source pixels, of a Gaussian blur before the
       turn; it leaves the interpolation less to smooth. 0 for none.
+    fineness: samples of the source in a canvas pixel, each way. The source is
+      resampled once, when it is loaded, and keeps only the frequencies that
+      the canvas can show at every angle, a disc: those on the corners of its
+      own square grid tell the angle modulo 90 degrees. 0 takes the source as
+      it is.
     threshold: pixels above this share of the range become white and all others
       black, after the turn (RotNet: 0.1). 0 leaves them grey.
     pixel_range: "unit" divides by 255, "raw" leaves 0..255.
@@ -85,51 +83,12 @@ class View:
   crop: str = "none"
   passes: str = "single"
   blur: float = 0.0
+  fineness: float = 3.0
   threshold: float = 0.0
   pixel_range: str = "unit"
 
   def __post_init__(self):
-    for field, valid in _CHOICES.items():
-      value = getattr(self, field)
-      errors.choose(f"view.{field}", value, valid)
-    errors.check_range("view.size", self.size, 1, _LARGEST)
-    if not 0 <= self.jitter <= self.size / 2:
-      raise errors.UserError(
-        f"view.jitter = {self.jitter} is not between 0 and half of"
-        f" view.size = {self.size}"
-      )
-    errors.check_range("view.zoom", self.zoom, 1 / 8, 8)
-    if self.zoom != 1 and (
-      self.crop in ("inscribed", "expand") or self.passes == "double"
-    ):
-      raise errors.UserError(
-        f"view.zoom = {self.zoom} does not go with view.crop = {self.crop!r}"
-        f" and view.passes = {self.passes!r}"
-      )
-    if not 0 <= self.blur <= self.size / 4:
-      raise errors.UserError(
-        f"view.blur = {self.blur} is not between 0 and a quarter of view.size"
-      )
-    errors.check_share("view.threshold", self.threshold)
-    if self.crop in ("inscribed", "expand") and self.passes != "single":
-      raise errors.UserError(
-        f'view.crop = "{self.crop}" is made in one pass: view.passes ='
-        f' "{self.passes}" does not go with it'
-      )
-    if self.center not in ("dataset", "canvas", "centroid"):
-      self._explicit_center()
-
-  def _explicit_center(self) -> tuple[float, float]:
-    try:
-      y, x = (float(part) for part in self.center.strip("() ").split(","))
-      if not math.isfinite(y + x):
-        raise ValueError
-    except ValueError:
-      raise errors.UserError(
-        f"view.center = {self.center!r}: use 'dataset', 'canvas', 'centroid'"
-        " or source pixels such as '14,14'"
-      ) from None
-    return y, x
+    view_checks.check(self)
 
   def resolve(
     self,
@@ -154,22 +113,9 @@ class View:
       (y, x), resolved = middle, self
     else:
       known = {"dataset": dataset_center or middle, "canvas": middle}
-      y, x = known.get(self.center) or self._explicit_center()
+      y, x = known.get(self.center) or center_lib.explicit(self.center)
       resolved = dataclasses.replace(self, center=f"{y},{x}")
-    room = min(y, x, source_size[0] - 1 - y, source_size[1] - 1 - x)
-    if room < 0:
-      raise errors.UserError(
-        f"view.center = {self.center!r} lies outside the source of"
-        f" {source_size[0]} x {source_size[1]} pixels"
-      )
-    shifted = self.jitter * math.sqrt(2)  # along both axes at once
-    reach = (self.size / 2 + shifted) / self.zoom
-    if self.crop == "circle" and room < reach:
-      raise errors.UserError(
-        f'view.crop = "circle" needs {reach:.4g} source pixels on each side of'
-        f" the centre and there are {room:g}: lower view.size to at most"
-        f" {int(2 * (room * self.zoom - shifted))}, or use larger images"
-      )
+    view_checks.check_room(self, (y, x), source_size)
     return resolved
 
   def leaks(self, dataset_center: tuple[float, float] | None) -> list[str]:
@@ -191,6 +137,11 @@ class View:
       found.append(
         f"view.crop={self.crop} zooms with the angle: tells it modulo 90"
       )
+    if not self.fineness:
+      found.append(
+        "view.fineness=0 shows frequencies on the corners of the source's own"
+        " pixel grid, which turn with it: they tell the angle modulo 90"
+      )
     if self.mask == "none" and self.crop == "none":
       found.append(
         "view.mask=none shows the source's corners: where they are not black"
@@ -200,34 +151,49 @@ class View:
 
   def _misses(self, dataset_center):
     """Whether the turn is about another point than the objects' centre."""
-    if self.center in ("dataset", "centroid"):
-      return False
-    if self.center == "canvas":  # the objects' centre would not be stated
-      return True
-    return math.dist(self._explicit_center(), dataset_center) > 1e-3
-
-  def _centroid(self, image):
-    """Brightness centroid (y, x) of `[H, W, C]`; the middle if all is black."""
-    ink = image.astype(jnp.float32).sum(-1)
-    total = ink.sum()
-    moments = [
-      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis], dtype=ink.dtype)).sum()
-      for axis in (0, 1)
-    ]
-    middle = [(side - 1) / 2 for side in ink.shape]
-    # Rounded so that no fusion can see another number (see warp).
-    return jnp.stack(
-      [
-        jnp.round(jnp.where(total > 0, m / jnp.maximum(total, 1), c) * 64) / 64
-        for m, c in zip(moments, middle)
-      ]
-    )
+    if self.center in ("dataset", "centroid", "canvas"):
+      return self.center == "canvas"  # theirs would not be stated if it were
+    return math.dist(center_lib.explicit(self.center), dataset_center) > 1e-3
 
   def center_of(self, image: jax.Array | np.ndarray) -> Any:
     """(y, x), in source pixels, that `image` is turned about."""
     if self.center == "centroid":
-      return self._centroid(image)
-    return self._explicit_center()
+      return center_lib.centroid(image)
+    return center_lib.explicit(self.center)
+
+  @property
+  def _canvas(self) -> tuple[int, int]:
+    return self.size, self.size
+
+  @property
+  def _factor(self) -> float:
+    """Samples in a pixel of the source."""
+    return self.fineness * self.zoom
+
+  def finer(self, images: Any) -> Any:
+    """Sources as `render` turns them.
+
+    Args:
+      images: `[N, H, W, C]` uint8, as the dataset has them. NumPy's are
+        resampled on the host, jax's on the device.
+
+    Returns:
+      uint8 `[N, H', W', C]`, see `fine.resample`; the images themselves where
+      `fineness` is 0.
+    """
+    if not self.fineness:
+      return images
+    on_device = isinstance(images, jax.Array)
+    resample = fine.resample_on_device if on_device else fine.resample
+    # The disc of the source or, where that is smaller, of the canvas.
+    return resample(images, self._factor, cutoff=min(self.zoom, 1.0))
+
+  def finer_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Height, width and channels of what `finer` makes of such images."""
+    if not self.fineness:
+      return shape
+    height, width = (fine.side(n, self._factor) for n in shape[:2])
+    return height, width, shape[2]
 
   def prepare(self, image: jax.Array) -> jax.Array:
     """The beginning of `render`: the source as it is turned."""
@@ -250,18 +216,25 @@ class View:
     )
     return box / self.size, math.hypot(height, width) / self.size
 
-  def _turn(self, image, draw, center):
-    canvas = (self.size, self.size)
+  def _turn(self, image, draw):
+    """The view's own warp, of an image as `finer` gives it."""
+    center = self.center_of(image)
+    image = self.prepare(image)
     if self.passes == "double":
       # The canvas between the passes holds the whole source at any angle and
       # about any of its points; even, as the view's own mostly is.
       side = 2 * math.ceil(math.hypot(*image.shape[:2]) + 1)
       first = warp.rotate(image, draw.via_deg, center=center, size=(side, side))
       rest = draw.angle_deg - draw.via_deg
-      return warp.rotate(first, rest, size=canvas, shift=draw.shift)
+      return warp.rotate(first, rest, size=self._canvas, shift=draw.shift)
     scale, max_scale = self.scale_of(image.shape[:2], draw.angle_deg)
+    if self.fineness:
+      scale = max_scale = self.fineness
+      if self.center != "centroid":  # which is found among the samples
+        view_checks.check_finer(self, image.shape, center)
+        center = fine.place(center, self._factor)
     s = _SUPERSAMPLE if self.passes == "supersample" else 1
-    fine = warp.rotate(
+    samples = warp.rotate(
       image,
       draw.angle_deg,
       center=center,
@@ -271,8 +244,8 @@ class View:
       max_scale=max_scale / s,
     )
     if s == 1:
-      return fine
-    return fine.reshape(self.size, s, self.size, s, -1).mean((1, 3))
+      return samples
+    return samples.reshape(self.size, s, self.size, s, -1).mean((1, 3))
 
   def render(
     self, image: jax.Array, draw: Draw, interpolator: str = "own"
@@ -280,7 +253,8 @@ class View:
     """What the network sees of one image.
 
     Args:
-      image: `[H, W, C]` uint8 source.
+      image: `[H, W, C]` uint8 source, as `finer` gives it; with another
+        interpolator than the own as the dataset has it.
       draw: the angle and the other random numbers.
       interpolator: "own", this view's passes, or "cubic", another and better
         one, to judge a network on images that its own warp did not make.
@@ -288,23 +262,50 @@ class View:
     Returns:
       `[size, size, C]` float32.
     """
-    canvas = (self.size, self.size)
+    if interpolator == "cubic":
+      return self.finish(self.limit(self._turn_cubic(image, draw.angle_deg)))
+    return self.finish(self._turn(image, draw))
+
+  def _turn_cubic(self, image, angle_deg):
     center = self.center_of(image)
     image = self.prepare(image)
-    if interpolator == "cubic":
-      scale, max_scale = self.scale_of(image.shape[:2], draw.angle_deg)
-      turned = warp_cubic.rotate(
-        image,
-        draw.angle_deg,
-        center=center,
-        size=canvas,
-        scale=scale,
-        max_scale=max_scale,
-      )
-      turned = jnp.clip(turned, 0.0, 255.0)  # cubic samples overshoot
-    else:
-      turned = self._turn(image, draw, center)
-    return self.finish(turned)
+    scale, max_scale = self.scale_of(image.shape[:2], angle_deg)
+    turned = warp_cubic.rotate(
+      image,
+      angle_deg,
+      center=center,
+      size=self._canvas,
+      scale=scale,
+      max_scale=max_scale,
+    )
+    return jnp.clip(turned, 0.0, 255.0)  # cubic samples overshoot
+
+  def limit(self, turned: jax.Array | np.ndarray) -> jax.Array:
+    """Takes from a picture that another warp turned what `finer` took before.
+
+    Args:
+      turned: `[..., size, size, C]` 0..255, uint8 or floating.
+
+    Returns:
+      The same shape, 0..255, float32; itself where `fineness` is 0.
+    """
+    if not self.fineness:
+      return jnp.asarray(turned)
+    return fine.lowpass(jnp.asarray(turned), min(1 / self.zoom, 1.0))
+
+  def receive(self, picture: jax.Array | np.ndarray) -> jax.Array:
+    """What the network sees of a square that somebody else has turned.
+
+    Args:
+      picture: `[size, size, C]` uint8, as `pictures.square` gives it.
+
+    Returns:
+      `[size, size, C]` float32, as `render` makes them.
+    """
+    # It is the size of the canvas already, and so must the blur be.
+    if self.blur:
+      picture = blur.gaussian(jnp.asarray(picture), self.blur * self.zoom)
+    return self.finish(self.limit(picture))
 
   def finish(self, turned: jax.Array | np.ndarray) -> jax.Array:
     """The end of `render`: scales the pixels of a turned picture and masks it.
@@ -319,9 +320,10 @@ class View:
       # 0 * turned: what is not finite stays so, and the run sees it.
       white = jnp.where(turned > 255 * self.threshold, 255.0, 0.0)
       turned = white + 0.0 * turned
-    pixels = jnp.asarray(turned, jnp.float32) * _PIXEL_RANGES[self.pixel_range]
+    unit = view_checks.PIXEL_RANGES[self.pixel_range]
+    pixels = jnp.asarray(turned, jnp.float32) * unit
     if self.mask == "disc":
-      inside = warp.disc((self.size, self.size))[..., None]
+      inside = warp.disc(self._canvas)[..., None]
       pixels = jnp.where(inside, pixels, 0.0)
     return pixels
 
@@ -331,8 +333,8 @@ class View:
     """One training view: draws its random numbers and renders.
 
     Args:
-      key: typed PRNG key of this example and step.
-      image: `[H, W, C]` uint8 source.
+      key: typed, of this example and step.
+      image: `[H, W, C]` uint8 source, as `finer` gives it.
       angles: the distribution to draw from.
 
     Returns:

@@ -7,12 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import data, errors, heads, models
+from rotjax import errors, heads, models
 from rotjax.config import named
+from rotjax.data import finer
 from rotjax.evaluation import evaluator as evaluator_lib
 from rotjax.image import view as view_lib
 from rotjax.training import optim
 from rotjax.training import step as step_lib
+
+# Of a dataset without an option for it, as the others' default.
+_MAX_RESIDENT_MB = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,20 +79,43 @@ class Experiment:
     optimizer = named.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
 
-  def training_split(self) -> data.Split:
+  def split(self, name: str) -> finer.AnySplit:
+    """A split with its images as the view's `render` takes them.
+
+    What another interpolator turns is the dataset's own split.
+
+    Args:
+      name: "train", "validation" or "test".
+    """
+    return finer.of(self.dataset.load(name), self.view, self._resident_mb)
+
+  @property
+  def _resident_mb(self) -> int:
+    return getattr(self.dataset, "max_resident_mb", _MAX_RESIDENT_MB)
+
+  def training_split(self) -> finer.AnySplit:
     """What is trained on: the training split, or a part of it.
+
+    With its images as in `split`, where they fit; else as the dataset has
+    them, and the step resamples them.
 
     Raises:
       UserError: more images are asked for than there are.
     """
+    split = self._training_sources()
+    if not finer.fits(split, self.view, self._resident_mb):
+      return split
+    return finer.of(split, self.view, self._resident_mb)
+
+  def _training_sources(self):
     split, wanted = self.dataset.load("train"), self.config.num_train_images
     if wanted > len(split):
       raise errors.UserError(
         f"num_train_images = {wanted}, but there are {len(split)}"
       )
-    if not wanted:
-      return split
-    return split.rows(np.arange(wanted) * len(split) // wanted)
+    if wanted:
+      return split.rows(np.arange(wanted) * len(split) // wanted)
+    return split
 
   def view_leaks(self) -> list[str]:
     """What this view is known to give away, in words."""
@@ -96,9 +123,17 @@ class Experiment:
     return view.leaks(self.dataset.center)
 
   def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
-    """The pure train step; see `step.make_train_step`."""
+    """The pure train step on `training_split`; see `step.make_train_step`.
+
+    Without a dataset its images are those that the view's `finer` makes.
+    """
+    view: Any = self.view
+    if view.fineness and self.dataset is not None:
+      sources = self._training_sources()
+      if not finer.fits(sources, view, self._resident_mb):
+        view = finer.FromSource(view)
     return step_lib.make_train_step(
-      self.view,
+      view,
       self.angles,
       self.model,
       self.head,

@@ -70,10 +70,9 @@ def _fit(experiment, executor, runs, held, stop, read_test):
   """
   config, num_seeds = experiment.config, len(runs)
   train_split = distributed.together(experiment.training_split)
-  load = experiment.dataset.load
-  validation = distributed.together(lambda: load("validation"))
+  validation = distributed.together(lambda: experiment.split("validation"))
   if read_test:  # is it there? It must not be found missing after the training
-    distributed.together(lambda: load("test"))
+    distributed.together(lambda: experiment.dataset.load("test"))
   evaluator = experiment.evaluator()
 
   states = [_first_state(experiment, run, held) for run in runs]
