@@ -141,14 +141,23 @@ def load(spec: str) -> ml_collections.ConfigDict:
   return config
 
 
+# What a config.json from before a field existed meant, where that is not the
+# field's default.
+_BEFORE = {"view": {"fineness": 0.0}}
+
+
 def read(file: pathlib.Path) -> ml_collections.ConfigDict:
-  """The config.json of a run folder.
+  """The config.json of a run folder, as the version that wrote it meant it.
 
   Raises:
     UserError: it is not there, or not JSON of an object.
   """
   try:
-    return resolve.from_json(file.read_text("utf-8"))
+    found = resolve.from_json(file.read_text("utf-8"))
+    for section, fields in _BEFORE.items():
+      if section in found:
+        found[section].update({**fields, **found[section].to_dict()})
+    return found
   # Other JSON than an object raises either of the last two.
   except (OSError, ValueError, TypeError, AttributeError) as error:
     raise errors.UserError(f"{file} cannot be read: {error}") from None

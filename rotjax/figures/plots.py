@@ -167,7 +167,7 @@ def gallery(
   for words, row, line in zip(("worst", "best"), rows, grid):
     for axes, (n, a) in zip(line, row):
       true_deg, predicted_deg = p.true_deg[n, a], p.predicted_deg[n, a]
-      image = test.__getitems__([n])["image"][0]
+      image = experiment.view.finer(test.__getitems__([n])["image"])[0]
       known = 0 if test.angle_deg is None else test.angle_deg[n]
       picture = np.asarray(render(image, np.float32(true_deg - known)))
       _picture_with_arrows(

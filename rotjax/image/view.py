@@ -18,7 +18,8 @@ import numpy as np
 
 from rotjax import angles as angles_lib
 from rotjax import errors
-from rotjax.image import blur, geometry, warp, warp_cubic
+from rotjax.image import blur, fine, geometry, warp, warp_cubic
+from rotjax.image import center as center_lib
 
 _PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
 _CHOICES = {
@@ -28,6 +29,7 @@ _CHOICES = {
   "pixel_range": tuple(_PIXEL_RANGES),
 }
 _LARGEST = 4096  # as data.side
+_FINEST = 8
 # Samples along each side of a pixel where passes = "supersample".
 _SUPERSAMPLE = 3
 
@@ -53,7 +55,8 @@ class View:
   Attributes:
     size: side of the square canvas, pixels.
     zoom: canvas pixels in one source pixel, where `crop` does not set it;
-      below 1 go with passes = "supersample", which averages what it skips.
+      below 1 need a fineness, or passes = "supersample", which average what
+      they skip.
     center: what is turned about and lands on the canvas's centre: "dataset"
       (where the dataset says its objects sit; MNIST: 14,14), "canvas" (the
       source's own middle), "centroid" (of each image's brightness) or explicit
@@ -72,6 +75,11 @@ class View:
       "supersample" averages 3 x 3 samples a pixel.
     blur: standard deviation, in source pixels, of a Gaussian blur before the
       turn; it leaves the interpolation less to smooth. 0 for none.
+    fineness: samples of the source in a canvas pixel, each way. The source is
+      resampled once, when it is loaded, and keeps only the frequencies that
+      the canvas can show at every angle, a disc: those on the corners of its
+      own square grid tell the angle modulo 90 degrees. 0 takes the source as
+      it is.
     threshold: pixels above this share of the range become white and all others
       black, after the turn (RotNet: 0.1). 0 leaves them grey.
     pixel_range: "unit" divides by 255, "raw" leaves 0..255.
@@ -85,6 +93,7 @@ class View:
   crop: str = "none"
   passes: str = "single"
   blur: float = 0.0
+  fineness: float = 0.0
   threshold: float = 0.0
   pixel_range: str = "unit"
 
@@ -116,20 +125,24 @@ class View:
         f'view.crop = "{self.crop}" is made in one pass: view.passes ='
         f' "{self.passes}" does not go with it'
       )
+    if self.fineness:
+      self._check_fineness()
     if self.center not in ("dataset", "canvas", "centroid"):
-      self._explicit_center()
+      center_lib.explicit(self.center)
 
-  def _explicit_center(self) -> tuple[float, float]:
-    try:
-      y, x = (float(part) for part in self.center.strip("() ").split(","))
-      if not math.isfinite(y + x):
-        raise ValueError
-    except ValueError:
+  def _check_fineness(self):
+    if not 1 <= self.fineness <= _FINEST:
       raise errors.UserError(
-        f"view.center = {self.center!r}: use 'dataset', 'canvas', 'centroid'"
-        " or source pixels such as '14,14'"
-      ) from None
-    return y, x
+        f"view.fineness = {self.fineness} is neither 0 (the source as it is)"
+        f" nor in 1 ... {_FINEST}"
+      )
+    others = {"crop": ("none", "circle"), "passes": ("single",), "blur": (0,)}
+    for field, valid in others.items():
+      if getattr(self, field) not in valid:
+        raise errors.UserError(
+          f"view.{field} = {getattr(self, field)!r} takes the source as it is:"
+          " set view.fineness = 0 with it"
+        )
 
   def resolve(
     self,
@@ -154,7 +167,7 @@ class View:
       (y, x), resolved = middle, self
     else:
       known = {"dataset": dataset_center or middle, "canvas": middle}
-      y, x = known.get(self.center) or self._explicit_center()
+      y, x = known.get(self.center) or center_lib.explicit(self.center)
       resolved = dataclasses.replace(self, center=f"{y},{x}")
     room = min(y, x, source_size[0] - 1 - y, source_size[1] - 1 - x)
     if room < 0:
@@ -204,30 +217,43 @@ class View:
       return False
     if self.center == "canvas":  # the objects' centre would not be stated
       return True
-    return math.dist(self._explicit_center(), dataset_center) > 1e-3
-
-  def _centroid(self, image):
-    """Brightness centroid (y, x) of `[H, W, C]`; the middle if all is black."""
-    ink = image.astype(jnp.float32).sum(-1)
-    total = ink.sum()
-    moments = [
-      (ink.sum(1 - axis) * jnp.arange(ink.shape[axis], dtype=ink.dtype)).sum()
-      for axis in (0, 1)
-    ]
-    middle = [(side - 1) / 2 for side in ink.shape]
-    # Rounded so that no fusion can see another number (see warp).
-    return jnp.stack(
-      [
-        jnp.round(jnp.where(total > 0, m / jnp.maximum(total, 1), c) * 64) / 64
-        for m, c in zip(moments, middle)
-      ]
-    )
+    return math.dist(center_lib.explicit(self.center), dataset_center) > 1e-3
 
   def center_of(self, image: jax.Array | np.ndarray) -> Any:
     """(y, x), in source pixels, that `image` is turned about."""
     if self.center == "centroid":
-      return self._centroid(image)
-    return self._explicit_center()
+      return center_lib.centroid(image)
+    return center_lib.explicit(self.center)
+
+  @property
+  def _cutoff(self) -> float:
+    """Edge of the disc: that of the source or, if less, of the canvas.
+
+    In the source's pixels, as `fine.resample` takes it.
+    """
+    return min(self.zoom, 1.0)
+
+  def finer(self, images: np.ndarray) -> np.ndarray:
+    """Sources as `render` turns them; on the host, once.
+
+    Args:
+      images: `[N, H, W, C]` uint8, as the dataset has them.
+
+    Returns:
+      uint8 `[N, H', W', C]`, see `fine.resample`; the images themselves where
+      `fineness` is 0.
+    """
+    if not self.fineness:
+      return images
+    return fine.resample(images, self.fineness * self.zoom, self._cutoff)
+
+  def finer_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Height, width and channels of what `finer` makes of such images."""
+    if not self.fineness:
+      return shape
+    factor = self.fineness * self.zoom
+    height, width = (fine.side(length, factor) for length in shape[:2])
+    return height, width, shape[2]
 
   def prepare(self, image: jax.Array) -> jax.Array:
     """The beginning of `render`: the source as it is turned."""
@@ -250,7 +276,10 @@ class View:
     )
     return box / self.size, math.hypot(height, width) / self.size
 
-  def _turn(self, image, draw, center):
+  def _turn(self, image, draw):
+    """The view's own warp, of an image as `finer` gives it."""
+    center = self.center_of(image)
+    image = self.prepare(image)
     canvas = (self.size, self.size)
     if self.passes == "double":
       # The canvas between the passes holds the whole source at any angle and
@@ -260,8 +289,12 @@ class View:
       rest = draw.angle_deg - draw.via_deg
       return warp.rotate(first, rest, size=canvas, shift=draw.shift)
     scale, max_scale = self.scale_of(image.shape[:2], draw.angle_deg)
+    if self.fineness:
+      scale = max_scale = self.fineness
+      if self.center != "centroid":  # which is found among the samples
+        center = fine.place(center, self.fineness * self.zoom)
     s = _SUPERSAMPLE if self.passes == "supersample" else 1
-    fine = warp.rotate(
+    samples = warp.rotate(
       image,
       draw.angle_deg,
       center=center,
@@ -271,8 +304,8 @@ class View:
       max_scale=max_scale / s,
     )
     if s == 1:
-      return fine
-    return fine.reshape(self.size, s, self.size, s, -1).mean((1, 3))
+      return samples
+    return samples.reshape(self.size, s, self.size, s, -1).mean((1, 3))
 
   def render(
     self, image: jax.Array, draw: Draw, interpolator: str = "own"
@@ -280,7 +313,8 @@ class View:
     """What the network sees of one image.
 
     Args:
-      image: `[H, W, C]` uint8 source.
+      image: `[H, W, C]` uint8 source, as `finer` gives it; with another
+        interpolator than the own as the dataset has it.
       draw: the angle and the other random numbers.
       interpolator: "own", this view's passes, or "cubic", another and better
         one, to judge a network on images that its own warp did not make.
@@ -288,23 +322,50 @@ class View:
     Returns:
       `[size, size, C]` float32.
     """
-    canvas = (self.size, self.size)
+    if interpolator == "cubic":
+      return self.finish(self.limit(self._turn_cubic(image, draw.angle_deg)))
+    return self.finish(self._turn(image, draw))
+
+  def _turn_cubic(self, image, angle_deg):
     center = self.center_of(image)
     image = self.prepare(image)
-    if interpolator == "cubic":
-      scale, max_scale = self.scale_of(image.shape[:2], draw.angle_deg)
-      turned = warp_cubic.rotate(
-        image,
-        draw.angle_deg,
-        center=center,
-        size=canvas,
-        scale=scale,
-        max_scale=max_scale,
-      )
-      turned = jnp.clip(turned, 0.0, 255.0)  # cubic samples overshoot
-    else:
-      turned = self._turn(image, draw, center)
-    return self.finish(turned)
+    scale, max_scale = self.scale_of(image.shape[:2], angle_deg)
+    turned = warp_cubic.rotate(
+      image,
+      angle_deg,
+      center=center,
+      size=(self.size, self.size),
+      scale=scale,
+      max_scale=max_scale,
+    )
+    return jnp.clip(turned, 0.0, 255.0)  # cubic samples overshoot
+
+  def limit(self, turned: jax.Array | np.ndarray) -> jax.Array:
+    """Takes from a picture that another warp turned what `finer` took before.
+
+    Args:
+      turned: `[..., size, size, C]` 0..255, uint8 or floating.
+
+    Returns:
+      The same shape, 0..255, float32; itself where `fineness` is 0.
+    """
+    if not self.fineness:
+      return jnp.asarray(turned)
+    return fine.lowpass(jnp.asarray(turned), self._cutoff / self.zoom)
+
+  def receive(self, picture: jax.Array | np.ndarray) -> jax.Array:
+    """What the network sees of a square that somebody else has turned.
+
+    Args:
+      picture: `[size, size, C]` uint8, as `pictures.square` gives it.
+
+    Returns:
+      `[size, size, C]` float32, as `render` makes them.
+    """
+    # It is the size of the canvas already, and so must the blur be.
+    if self.blur:
+      picture = blur.gaussian(picture, self.blur * self.zoom)
+    return self.finish(self.limit(picture))
 
   def finish(self, turned: jax.Array | np.ndarray) -> jax.Array:
     """The end of `render`: scales the pixels of a turned picture and masks it.
@@ -332,7 +393,7 @@ class View:
 
     Args:
       key: typed PRNG key of this example and step.
-      image: `[H, W, C]` uint8 source.
+      image: `[H, W, C]` uint8 source, as `finer` gives it.
       angles: the distribution to draw from.
 
     Returns:

@@ -16,7 +16,7 @@ def render(
 
   Args:
     view: with its centre resolved. Its passes are not imitated.
-    images: `[n, H, W, C]` uint8.
+    images: `[n, H, W, C]` uint8, as the dataset has them.
     angle_deg: `[n, A]`.
 
   Returns:
@@ -35,7 +35,7 @@ def render(
         continue
       scale = float(view.scale_of(image.shape[:2], angle)[0])
       out[i, j] = _turn(splines, float(angle), center, scale, view.size)
-  return np.asarray(view.finish(np.clip(out, 0, 255)))
+  return np.asarray(view.finish(view.limit(np.clip(out, 0, 255))))
 
 
 def _turn(splines, angle_deg, center, scale, size):

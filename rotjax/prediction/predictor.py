@@ -270,11 +270,9 @@ def _answer_fn(view, angles, head, network, calibration, tta) -> AnswerFn:
   from rotjax.metrics import probabilistic
 
   per_radian = angles.period_deg / 360
-  # A square is the size of the canvas already, and so must the blur be.
-  shrunk = dataclasses.replace(view, blur=view.blur * view.zoom)
 
   def fn(squares):
-    inputs = jax.vmap(lambda x: view.finish(shrunk.prepare(x)))(squares)
+    inputs = jax.vmap(view.receive)(squares)
     scored = evaluator.predict(network, head, angles, inputs, tta)
     fine = calibration_lib.on_grid(
       calibration,

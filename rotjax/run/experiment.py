@@ -9,10 +9,14 @@ import numpy as np
 from rotjax import angles as angles_lib
 from rotjax import data, errors, heads, models
 from rotjax.config import named
+from rotjax.data import finer
 from rotjax.evaluation import evaluator as evaluator_lib
 from rotjax.image import view as view_lib
 from rotjax.training import optim
 from rotjax.training import step as step_lib
+
+# Of a dataset without an option for it, as the others' default.
+_MAX_RESIDENT_MB = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +77,15 @@ class Experiment:
     optimizer = named.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
 
-  def training_split(self) -> data.Split:
+  def as_turned(self, split: data.Split | data.Streamed) -> finer.AnySplit:
+    """A split with its images as the view's `render` takes them.
+
+    What another interpolator turns is the dataset's own split.
+    """
+    limit_mb = getattr(self.dataset, "max_resident_mb", _MAX_RESIDENT_MB)
+    return finer.of(split, self.view, limit_mb)
+
+  def training_split(self) -> data.Split | data.Streamed:
     """What is trained on: the training split, or a part of it.
 
     Raises:
