@@ -41,7 +41,9 @@ def backbones(own: models.Backbone) -> dict[str, models.Backbone]:
   """The networks of an audit: the config's own and two more."""
   return {
     "own": own,
-    "wide": strided.Strided(widths=(48, 96, 192), kernels=(5, 3, 3), hidden=256),
+    "wide": strided.Strided(
+      widths=(48, 96, 192), kernels=(5, 3, 3), hidden=256
+    ),
     "local": local_statistics.LocalStatistics(),
   }
 
@@ -107,16 +109,18 @@ class Network:
     for start in range(0, len(rows), _CHUNK):
       # The last chunk is filled up, so that there is one program.
       at = np.arange(start, start + _CHUNK) % len(rows)
-      found.append(np.asarray(self._score(self._state, images[rows[at]], keys[at])))
+      found.append(
+        np.asarray(self._score(self._state, images[rows[at]], keys[at]))
+      )
     return np.concatenate(found)[: len(rows)].astype(np.float64)
 
 
-def findings(
+def find(
   sampler: Any,
   networks: dict[str, models.Backbone],
   sources: sources_lib.Sources,
   image_shape: tuple[int, int, int],
-  trainings: list[Training],
+  trainings: tuple[Training, ...],
   num_steps: int,
   num_findings: int,
 ) -> evidence.Finding:

@@ -19,7 +19,7 @@ _CHUNK = 512
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-  """One view of each source.
+  """Views of sources.
 
   Attributes:
     features: cue -> `[n, d]` summaries.
@@ -66,31 +66,35 @@ def observe(
   sampler: Any,
   view: view_lib.View,
   sources: sources_lib.Sources,
+  num_draws: int,
   seed: int,
 ) -> Samples:
-  """Draws one view of each source and keeps its summaries.
+  """Draws views of each source and keeps their summaries.
 
   Args:
     sampler: the view, or one with a leak planted.
     view: the view itself.
     sources: as `fine` gives them.
-    seed: of the draws and of the parts.
+    num_draws: of each.
+    seed: of the draws.
   """
-  images, top = sources.images, plants.top_of(view)
-  keys = jax.random.split(jax.random.key(seed), len(images))
+  rows = np.tile(np.arange(len(sources.images)), num_draws)
+  keys = jax.random.split(jax.random.key(seed), len(rows))
+  top = plants.top_of(view)
   found, angles = [], []
-  for start in range(0, len(images), _CHUNK):
-    rows = np.arange(start, start + _CHUNK)
+  for start in range(0, len(rows), _CHUNK):
     # The last chunk is filled up, so that there is one program.
-    full = rows % len(images)
-    views, angle_deg = draw(sampler, images[full], keys[full])
-    count = min(_CHUNK, len(images) - start)
+    at = np.arange(start, start + _CHUNK) % len(rows)
+    views, angle_deg = draw(sampler, sources.images[rows[at]], keys[at])
+    count = min(_CHUNK, len(rows) - start)
     found.append(cues.summarize(np.asarray(views)[:count] / top))
     angles.append(np.asarray(angle_deg, np.float64)[:count])
-  features = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
+  features = {
+    name: np.concatenate([f[name] for f in found]) for name in found[0]
+  }
   return Samples(
     features,
     np.deg2rad(np.concatenate(angles)),
-    sources.cluster,
-    evidence.parts(sources.cluster, 0),
+    sources.cluster[rows],
+    evidence.parts(sources.cluster, 0)[rows],
   )

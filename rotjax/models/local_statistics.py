@@ -29,7 +29,10 @@ class _LocalStatistics(nnx.Module):
       channels, options.width, options.kernel, rngs=rngs, dtype=dtype
     )
     self.hidden = layers.Dense(
-      2 * len(self.rings) * options.width, options.hidden, rngs=rngs, dtype=dtype
+      2 * len(self.rings) * options.width,
+      options.hidden,
+      rngs=rngs,
+      dtype=dtype,
     )
     self.out = layers.Dense(
       options.hidden, num_outputs, rngs=rngs, scale=0.1, dtype=dtype
