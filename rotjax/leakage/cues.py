@@ -131,8 +131,9 @@ def sharpness(views: np.ndarray) -> np.ndarray:
     return y.mean((1, 2))
 
   squares = [y * y for y in (*along, *laplacians)]
-  first, second = map(mean, squares[:4]), map(mean, squares[4:])
-  first, second = [*first], [*second]
+  first, second = (
+    [mean(y) for y in part] for part in (squares[:4], squares[4:])
+  )
   fourth = [mean(y * y) for y in (squares[0], squares[1], squares[4])]
   size = [mean(np.abs(y)) for y in (along[0], along[1], laplacians[0])]
   straight, diagonal = first[0] + first[1], first[2] + first[3]
@@ -277,4 +278,7 @@ CUES = {
 def summarize(views: np.ndarray) -> dict[str, np.ndarray]:
   """`[n, S, S, C]` views, 0 to 1 -> `[n, d]` float32 of each group."""
   views = np.asarray(views, np.float32)
-  return {name: np.float32(cue.summarize(views)) for name, cue in CUES.items()}
+  return {
+    name: np.asarray(cue.summarize(views), np.float32)
+    for name, cue in CUES.items()
+  }

@@ -12,8 +12,16 @@ import numpy as np
 from rotjax import errors, models
 from rotjax.config import named
 from rotjax.image import view as view_lib
-from rotjax.leakage import cues, estimators, evidence, networks, plants
-from rotjax.leakage import samples, summaries, verdict
+from rotjax.leakage import (
+  cues,
+  estimators,
+  evidence,
+  networks,
+  plants,
+  samples,
+  summaries,
+  verdict,
+)
 from rotjax.leakage import sources as sources_lib
 
 # What the sources of an audit may take, as the view turns them: bytes.
@@ -21,6 +29,7 @@ _LARGEST = 2**30
 # Of the sources, for a kind of synthetic ones.
 _SYNTHETIC = 0.5
 _FEWEST = 10
+_NUM_PLANTS = len(plants.PLANTS) + 1
 
 _log = logging.getLogger("rotjax")
 
@@ -31,7 +40,7 @@ class Budget(NamedTuple):
   Attributes:
     num_sources: differently turned images, about.
     num_steps: of the training of each network.
-    num_draws: views of each source for the summaries; plants have half.
+    num_draws: views of each source for the summaries; plants have one less.
     trainings: the networks.
   """
 
@@ -167,17 +176,17 @@ def _synthetic(looked_at, count):
     yield kind, view, samples.fine(view, made)
 
 
-def _plant(examined, looked_at, turned, given, num_findings):
+def _plant(examined, looked_at, turned, given):
   """Every kind of plant, by the first of the summaries' families to see it."""
   for name, kind in plants.PLANTS.items():
     planted = plants.Planted(
       looked_at.wrap(looked_at.view), looked_at.view, kind, verdict.LIMIT
     )
     drawn = samples.observe(
-      planted, looked_at.view, turned, max(given.num_draws // 2, 1), 4
+      planted, looked_at.view, turned, max(given.num_draws - 1, 1), 4
     )
     for family in estimators.ESTIMATORS:
-      finding = summaries.find(family, drawn, num_findings, (kind.k,))
+      finding = summaries.find(family, drawn, _NUM_PLANTS, (kind.k,))
       if examined.plant(name, finding, family):
         break
     nats = examined.planted[name].nats
@@ -199,10 +208,9 @@ def examine(looked_at: Subject, given: Budget) -> Examined:
     view,
     sources_lib.preturned(looked_at.images, looked_at.center, copies, 0),
   )
-  # Those that share the error: what is shown, each plant, the null.
+  # The findings share one error, and the plants another.
   num_summaries = len(estimators.ESTIMATORS)
-  num_findings = (2 + len(sources_lib.ISOTROPIC)) * num_summaries
-  num_findings += 1 + len(plants.PLANTS) + 1
+  num_findings = (2 + len(sources_lib.ISOTROPIC)) * num_summaries + 1
   examined = Examined()
   drawn = samples.observe(sampler, view, turned, given.num_draws, 3)
   for family in estimators.ESTIMATORS:
@@ -218,7 +226,7 @@ def examine(looked_at: Subject, given: Budget) -> Examined:
       finding = summaries.find(family, shown, num_findings, (1, 2, 4, 8))
       examined.record(f"{kind}, {family}", finding)
 
-  def trained(shown):
+  def trained(shown, num_findings):
     return networks.find(
       shown,
       networks.backbones(looked_at.backbone),
@@ -229,10 +237,12 @@ def examine(looked_at: Subject, given: Budget) -> Examined:
       num_findings,
     )
 
-  examined.record("networks", trained(sampler))
-  _plant(examined, looked_at, turned, given, num_findings)
+  examined.record("networks", trained(sampler, num_findings))
+  _plant(examined, looked_at, turned, given)
   together = plants.Planted(sampler, view, plants.TOGETHER, verdict.LIMIT)
-  examined.plant("all at once, networks", trained(together), "networks")
+  examined.plant(
+    "all at once, networks", trained(together, _NUM_PLANTS), "networks"
+  )
   return examined
 
 
@@ -243,7 +253,8 @@ def _told(drawn, findings):
     return ""
   k = int(findings[family].chosen.split()[0])
   cue, alone = summaries.telling(drawn, family, k)
-  return f"the {cue} alone tells {alone.nats:.3f}, removed by {cues.CUES[cue].remedy}"
+  remedy = cues.CUES[cue].remedy
+  return f"the {cue} alone tells {alone.nats:.3f}, removed by {remedy}"
 
 
 def run(config: Any, given: Budget) -> dict[str, Any]:

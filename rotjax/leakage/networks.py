@@ -88,8 +88,7 @@ class Network:
     for step in range(self._num_steps):
       batch = batches.batch(len(images), _BATCH, [seed], step, 1)
       batch = {k: v[0, 0] for k, v in batch.items()}
-      batch["seed"] = np.uint32(seed)
-      state = self._step(state, on_device, batch)
+      state = self._step(state, on_device, {**batch, "seed": np.uint32(seed)})
     self._state = state
     return self
 
@@ -102,7 +101,7 @@ class Network:
     return _HEAD.log_density(outputs, theta) + math.log(2 * math.pi)
 
   def gain(self, images: np.ndarray, seed: int) -> np.ndarray:
-    """`[draws * n]` nats over the uniform density, of views of unseen sources."""
+    """`[draws * n]` nats over the uniform density, on unseen sources."""
     rows = np.tile(np.arange(len(images)), _DRAWS)
     keys = jax.random.split(jax.random.key(seed), len(rows))
     found = []

@@ -44,7 +44,7 @@ class Samples:
 def fine(
   view: view_lib.View, sources: sources_lib.Sources
 ) -> sources_lib.Sources:
-  """Sources as the view turns them: what is shown of any passes through here."""
+  """Sources as the view turns them; all that is shown passes through here."""
   return dataclasses.replace(sources, images=view.finer(sources.images))
 
 

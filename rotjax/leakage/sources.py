@@ -8,7 +8,6 @@ import numpy as np
 
 from rotjax.image import warp_cubic
 
-
 ISOTROPIC = ("white", "pink", "radial", "constant", "strokes")
 
 
