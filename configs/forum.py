@@ -32,6 +32,7 @@ def get_config(variant: str = ""):
       "view.center": "canvas",
       "view.jitter": 0.0,
       "view.mask": "none",
+      "view.fineness": 0.0,
       "view.pixel_range": "raw",
       "eval.every_steps": 100,
     },

@@ -34,7 +34,8 @@ def main(workdir: pathlib.Path) -> None:
       (2 * column + 1) * size // (2 * _COLUMNS) for size in true_deg.shape
     )
     true, predicted = true_deg[image, angle], predicted_deg[image, angle]
-    turned = shown.render(test.images[image], view.Draw(true))
+    (finer,) = shown.finer(test.images[image : image + 1])
+    turned = shown.render(finer, view.Draw(true))
     back = warp.rotate(turned, -predicted)
     for row, pixels, label in (
       (0, turned, f"turned by {true:.0f}°"),

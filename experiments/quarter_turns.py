@@ -4,10 +4,11 @@ python -m rotjax.ablate --sweep experiments/quarter_turns.py \
   --workdir runs/quarter_turns
 python -m rotjax.ablate --sweep experiments/quarter_turns.py:smoke
 
-The head that is best in `experiments/heads.py`, under each control of the view
-that smooths the interpolation's traces. Near a quarter turn a single bilinear
-pass blurs all pixels alike, elsewhere each differently: a network can see that,
-and its answers gather there.
+The head that is best in `experiments/heads.py`, under the default view, whose
+source is finer and without its own grid, and, with the source as it is, under
+each control of the view that smooths the interpolation's traces. Near a quarter
+turn a single bilinear pass blurs all pixels alike, elsewhere each differently:
+a network can see that, and its answers gather there.
 """
 
 from rotjax.config import base
@@ -42,9 +43,11 @@ def get_config(variant: str = ""):
 
 
 def sweep():
-  yield "single", {}
-  yield "no-jitter", {"view.jitter": 0.0}
-  yield "double", {"view.passes": "double"}
-  yield "supersample", {"view.passes": "supersample"}
-  yield "blur-0.5", {"view.blur": 0.5}
-  yield "blur-1", {"view.blur": 1.0}
+  yield "default", {}
+  as_it_is = {"view.fineness": 0.0}
+  yield "single", as_it_is
+  yield "no-jitter", {**as_it_is, "view.jitter": 0.0}
+  yield "double", {**as_it_is, "view.passes": "double"}
+  yield "supersample", {**as_it_is, "view.passes": "supersample"}
+  yield "blur-0.5", {**as_it_is, "view.blur": 0.5}
+  yield "blur-1", {**as_it_is, "view.blur": 1.0}

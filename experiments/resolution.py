@@ -17,7 +17,12 @@ BASELINE = "28"
 def get_config(variant: str = ""):
   return base.make(
     variant,
-    {"num_seeds": 3, "view.passes": "supersample", **base.FLAGSHIP},
+    {
+      "num_seeds": 3,
+      "view.passes": "supersample",
+      "view.fineness": 0.0,
+      **base.FLAGSHIP,
+    },
   )
 
 

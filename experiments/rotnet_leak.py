@@ -65,6 +65,7 @@ def get_config(variant: str = ""):
       "angles.distribution": "grid",
       "angles.step_deg": 1.0,
       "view.threshold": 0.1,
+      "view.fineness": 0.0,
       "eval.num_angles": 2,
       "eval.warp": "own",
     },

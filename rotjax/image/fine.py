@@ -120,11 +120,11 @@ def lowpass(pictures: jax.Array, cutoff: float) -> jax.Array:
   size = pictures.shape[-3:-1]
   to, gain, back = _plan(size, 1.0, cutoff, False)
   product = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
-  (to_y, to_x), (back_y, back_x) = (
-    [jnp.asarray(m, jnp.float32) for m in pair] for pair in (to, back)
+  to_y, to_x, back_y, back_x, gain = (
+    jnp.asarray(matrix, jnp.float32) for matrix in (*to, *back, gain)
   )
   pictures = pictures.astype(jnp.float32)
   weights = product("ph,...hwc,qw->...pqc", to_y, pictures, to_x)
-  weights *= jnp.asarray(gain, jnp.float32)[..., None]
+  weights = product("...pqc,pq->...pqc", weights, gain)
   pixels = product("hp,...pqc,wq->...hwc", back_y, weights, back_x)
   return jnp.clip(pixels, 0.0, 255.0)

@@ -17,19 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import errors
-from rotjax.image import blur, fine, geometry, warp, warp_cubic
+from rotjax.image import blur, fine, geometry, view_checks, warp, warp_cubic
 from rotjax.image import center as center_lib
 
-_PIXEL_RANGES = {"raw": 1.0, "unit": 1 / 255}
-_CHOICES = {
-  "mask": ("disc", "none"),
-  "crop": ("none", "circle", "inscribed", "expand"),
-  "passes": ("single", "double", "supersample"),
-  "pixel_range": tuple(_PIXEL_RANGES),
-}
-_LARGEST = 4096  # as data.side
-_FINEST = 8
 # Samples along each side of a pixel where passes = "supersample".
 _SUPERSAMPLE = 3
 
@@ -93,56 +83,12 @@ class View:
   crop: str = "none"
   passes: str = "single"
   blur: float = 0.0
-  fineness: float = 0.0
+  fineness: float = 3.0
   threshold: float = 0.0
   pixel_range: str = "unit"
 
   def __post_init__(self):
-    for field, valid in _CHOICES.items():
-      value = getattr(self, field)
-      errors.choose(f"view.{field}", value, valid)
-    errors.check_range("view.size", self.size, 1, _LARGEST)
-    if not 0 <= self.jitter <= self.size / 2:
-      raise errors.UserError(
-        f"view.jitter = {self.jitter} is not between 0 and half of"
-        f" view.size = {self.size}"
-      )
-    errors.check_range("view.zoom", self.zoom, 1 / 8, 8)
-    if self.zoom != 1 and (
-      self.crop in ("inscribed", "expand") or self.passes == "double"
-    ):
-      raise errors.UserError(
-        f"view.zoom = {self.zoom} does not go with view.crop = {self.crop!r}"
-        f" and view.passes = {self.passes!r}"
-      )
-    if not 0 <= self.blur <= self.size / 4:
-      raise errors.UserError(
-        f"view.blur = {self.blur} is not between 0 and a quarter of view.size"
-      )
-    errors.check_share("view.threshold", self.threshold)
-    if self.crop in ("inscribed", "expand") and self.passes != "single":
-      raise errors.UserError(
-        f'view.crop = "{self.crop}" is made in one pass: view.passes ='
-        f' "{self.passes}" does not go with it'
-      )
-    if self.fineness:
-      self._check_fineness()
-    if self.center not in ("dataset", "canvas", "centroid"):
-      center_lib.explicit(self.center)
-
-  def _check_fineness(self):
-    if not 1 <= self.fineness <= _FINEST:
-      raise errors.UserError(
-        f"view.fineness = {self.fineness} is neither 0 (the source as it is)"
-        f" nor in 1 ... {_FINEST}"
-      )
-    others = {"crop": ("none", "circle"), "passes": ("single",), "blur": (0,)}
-    for field, valid in others.items():
-      if getattr(self, field) not in valid:
-        raise errors.UserError(
-          f"view.{field} = {getattr(self, field)!r} takes the source as it is:"
-          " set view.fineness = 0 with it"
-        )
+    view_checks.check(self)
 
   def resolve(
     self,
@@ -169,20 +115,7 @@ class View:
       known = {"dataset": dataset_center or middle, "canvas": middle}
       y, x = known.get(self.center) or center_lib.explicit(self.center)
       resolved = dataclasses.replace(self, center=f"{y},{x}")
-    room = min(y, x, source_size[0] - 1 - y, source_size[1] - 1 - x)
-    if room < 0:
-      raise errors.UserError(
-        f"view.center = {self.center!r} lies outside the source of"
-        f" {source_size[0]} x {source_size[1]} pixels"
-      )
-    shifted = self.jitter * math.sqrt(2)  # along both axes at once
-    reach = (self.size / 2 + shifted) / self.zoom
-    if self.crop == "circle" and room < reach:
-      raise errors.UserError(
-        f'view.crop = "circle" needs {reach:.4g} source pixels on each side of'
-        f" the centre and there are {room:g}: lower view.size to at most"
-        f" {int(2 * (room * self.zoom - shifted))}, or use larger images"
-      )
+    view_checks.check_room(self, (y, x), source_size)
     return resolved
 
   def leaks(self, dataset_center: tuple[float, float] | None) -> list[str]:
@@ -204,6 +137,11 @@ class View:
       found.append(
         f"view.crop={self.crop} zooms with the angle: tells it modulo 90"
       )
+    if not self.fineness:
+      found.append(
+        "view.fineness=0 shows frequencies on the corners of the source's own"
+        " pixel grid, which turn with it: they tell the angle modulo 90"
+      )
     if self.mask == "none" and self.crop == "none":
       found.append(
         "view.mask=none shows the source's corners: where they are not black"
@@ -213,10 +151,8 @@ class View:
 
   def _misses(self, dataset_center):
     """Whether the turn is about another point than the objects' centre."""
-    if self.center in ("dataset", "centroid"):
-      return False
-    if self.center == "canvas":  # the objects' centre would not be stated
-      return True
+    if self.center in ("dataset", "centroid", "canvas"):
+      return self.center == "canvas"  # theirs would not be stated if it were
     return math.dist(center_lib.explicit(self.center), dataset_center) > 1e-3
 
   def center_of(self, image: jax.Array | np.ndarray) -> Any:
@@ -226,12 +162,13 @@ class View:
     return center_lib.explicit(self.center)
 
   @property
-  def _cutoff(self) -> float:
-    """Edge of the disc: that of the source or, if less, of the canvas.
+  def _canvas(self) -> tuple[int, int]:
+    return self.size, self.size
 
-    In the source's pixels, as `fine.resample` takes it.
-    """
-    return min(self.zoom, 1.0)
+  @property
+  def _factor(self) -> float:
+    """Samples in a pixel of the source."""
+    return self.fineness * self.zoom
 
   def finer(self, images: np.ndarray) -> np.ndarray:
     """Sources as `render` turns them; on the host, once.
@@ -245,14 +182,14 @@ class View:
     """
     if not self.fineness:
       return images
-    return fine.resample(images, self.fineness * self.zoom, self._cutoff)
+    # The disc of the source or, where that is smaller, of the canvas.
+    return fine.resample(images, self._factor, cutoff=min(self.zoom, 1.0))
 
   def finer_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Height, width and channels of what `finer` makes of such images."""
     if not self.fineness:
       return shape
-    factor = self.fineness * self.zoom
-    height, width = (fine.side(length, factor) for length in shape[:2])
+    height, width = (fine.side(n, self._factor) for n in shape[:2])
     return height, width, shape[2]
 
   def prepare(self, image: jax.Array) -> jax.Array:
@@ -280,19 +217,19 @@ class View:
     """The view's own warp, of an image as `finer` gives it."""
     center = self.center_of(image)
     image = self.prepare(image)
-    canvas = (self.size, self.size)
     if self.passes == "double":
       # The canvas between the passes holds the whole source at any angle and
       # about any of its points; even, as the view's own mostly is.
       side = 2 * math.ceil(math.hypot(*image.shape[:2]) + 1)
       first = warp.rotate(image, draw.via_deg, center=center, size=(side, side))
       rest = draw.angle_deg - draw.via_deg
-      return warp.rotate(first, rest, size=canvas, shift=draw.shift)
+      return warp.rotate(first, rest, size=self._canvas, shift=draw.shift)
     scale, max_scale = self.scale_of(image.shape[:2], draw.angle_deg)
     if self.fineness:
       scale = max_scale = self.fineness
       if self.center != "centroid":  # which is found among the samples
-        center = fine.place(center, self.fineness * self.zoom)
+        view_checks.check_finer(self, image.shape, center)
+        center = fine.place(center, self._factor)
     s = _SUPERSAMPLE if self.passes == "supersample" else 1
     samples = warp.rotate(
       image,
@@ -334,7 +271,7 @@ class View:
       image,
       angle_deg,
       center=center,
-      size=(self.size, self.size),
+      size=self._canvas,
       scale=scale,
       max_scale=max_scale,
     )
@@ -351,7 +288,7 @@ class View:
     """
     if not self.fineness:
       return jnp.asarray(turned)
-    return fine.lowpass(jnp.asarray(turned), self._cutoff / self.zoom)
+    return fine.lowpass(jnp.asarray(turned), min(1 / self.zoom, 1.0))
 
   def receive(self, picture: jax.Array | np.ndarray) -> jax.Array:
     """What the network sees of a square that somebody else has turned.
@@ -380,9 +317,10 @@ class View:
       # 0 * turned: what is not finite stays so, and the run sees it.
       white = jnp.where(turned > 255 * self.threshold, 255.0, 0.0)
       turned = white + 0.0 * turned
-    pixels = jnp.asarray(turned, jnp.float32) * _PIXEL_RANGES[self.pixel_range]
+    unit = view_checks.PIXEL_RANGES[self.pixel_range]
+    pixels = jnp.asarray(turned, jnp.float32) * unit
     if self.mask == "disc":
-      inside = warp.disc((self.size, self.size))[..., None]
+      inside = warp.disc(self._canvas)[..., None]
       pixels = jnp.where(inside, pixels, 0.0)
     return pixels
 
@@ -392,7 +330,7 @@ class View:
     """One training view: draws its random numbers and renders.
 
     Args:
-      key: typed PRNG key of this example and step.
+      key: typed, of this example and step.
       image: `[H, W, C]` uint8 source, as `finer` gives it.
       angles: the distribution to draw from.
 
