@@ -119,6 +119,11 @@ class View:
     if self.center not in ("dataset", "canvas", "centroid"):
       self._explicit_center()
 
+  @property
+  def white(self) -> float:
+    """What a white pixel is for the network."""
+    return 255 * _PIXEL_RANGES[self.pixel_range]
+
   def _explicit_center(self) -> tuple[float, float]:
     try:
       y, x = (float(part) for part in self.center.strip("() ").split(","))

@@ -68,6 +68,7 @@ class Experiment:
       head.num_outputs,
       (view.size, view.size, shape[-1]),
       jnp.dtype(config.dtype),
+      view.white,
     )
     angles = named.build("angles", config.angles)
     optimizer = named.build("optim", config.optim)
