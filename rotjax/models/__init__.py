@@ -88,8 +88,9 @@ class Model:
     features: as `apply`, up to where the pretrained part ends: float32
       `[N, D]`; None without such a part.
     head: `features` -> `outputs`: as `apply` with `[N, D]` for images.
-    read_weights: `key -> Weights`, from the weights' file and, what is new, as
-      initialised; None where there is no such file to read.
+    foreign: the weights' file; None where there is none.
+    read_weights: `key -> (params, model_state)` on the host, from that file
+      and, what is new, as initialised; None without a file.
   """
 
   init: Callable[[jax.Array], tuple[Any, Any]]
@@ -97,7 +98,8 @@ class Model:
   stages: tuple[str, ...] = ()
   features: Callable[..., tuple[jax.Array, Any]] | None = None
   head: Callable[..., tuple[jax.Array, Any]] | None = None
-  read_weights: Callable[[jax.Array], pretrained.Weights] | None = None
+  foreign: pretrained.Foreign | None = None
+  read_weights: Callable[[jax.Array], tuple[Any, Any]] | None = None
 
 
 def build(
@@ -187,8 +189,19 @@ def build(
     return Model(init, apply)
   stages, foreign = known.stages, known.foreign()
 
+  @jax.jit
+  def init_new(key):
+    # What the file brings is not drawn: that alone takes seconds to compile.
+    return [
+      {name: below for name, below in tree.items() if name not in stages}
+      for tree in init(key)
+    ]
+
   def read(key):
-    return pretrained.read(foreign, *jax.device_get(init(key)), stages)
+    whole = jax.eval_shape(init, key)
+    new = jax.device_get(init_new(key))
+    params, model_state = (old | part for old, part in zip(whole, new))
+    return pretrained.read(foreign, params, model_state, stages)
 
   return Model(
     init,
@@ -198,6 +211,7 @@ def build(
       lambda module, x, context: module.features(normalized(x), context)
     ),
     function(lambda module, x, context: module.head(x, context)),
+    foreign,
     read if foreign else None,
   )
 

@@ -58,21 +58,6 @@ class Foreign:
   dropped: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Weights:
-  """What was read.
-
-  Attributes:
-    params: as `Model.init` gives them, with the file's numbers.
-    model_state: likewise.
-    sha256: of the file.
-  """
-
-  params: Any
-  model_state: Any
-  sha256: str
-
-
 # Our arrays -> what torch calls them.
 LEAVES = {
   "kernel": "weight",
@@ -89,16 +74,13 @@ _LISTED = 3
 
 def check_name(weights: str, known: tuple[str, ...]) -> None:
   """Raises UserError unless `model.weights` names weights or is a path."""
-  if weights and weights not in known and not is_path(weights):
+  if not weights or weights in known:
+    return
+  if not weights.endswith(weight_files.SUFFIXES):
     kinds = " or ".join(weight_files.SUFFIXES)
     raise errors.unknown(
       "model.weights", weights, (*known, "'' (random)", f"a path to a {kinds}")
     )
-
-
-def is_path(weights: str) -> bool:
-  """Whether a `model.weights` is the path of a file, and no name."""
-  return weights.endswith(weight_files.SUFFIXES)
 
 
 def _find(package: Package) -> pathlib.Path:
@@ -125,27 +107,40 @@ def _laid_out(array: np.ndarray, num_axes: int) -> np.ndarray:
   return array
 
 
+def _read_file(source: str | Package):
+  """The path of a file, its arrays by name, and its SHA-256."""
+  if isinstance(source, Package):
+    path, sha256 = _find(source), source.sha256
+  else:
+    path, sha256 = pathlib.Path(source), ""
+  return path, *weight_files.read(path, sha256)
+
+
+def digest(foreign: Foreign) -> str:
+  """The SHA-256 of the weights' file, for the record.
+
+  Raises:
+    UserError: see `weight_files.read`.
+  """
+  return _read_file(foreign.source)[2]
+
+
 def read(
   foreign: Foreign, params: Any, model_state: Any, stages: tuple[str, ...]
-) -> Weights:
-  """A network's arrays with those of a file in their places.
+) -> tuple[Any, Any]:
+  """A network's parameters and state with the arrays of a file in their places.
 
   Args:
     foreign: the file and its names.
-    params: arrays on the host, as initialised.
+    params: what the file holds, as shapes; all else, as arrays on the host.
     model_state: likewise.
-    stages: the first names of what the file holds; all else stays.
+    stages: the first names of what the file holds.
 
   Raises:
     UserError: no such file, a damaged one, or one of another network; each
       message names what is wrong.
   """
-  source = foreign.source
-  if isinstance(source, Package):
-    path, sha256 = _find(source), source.sha256
-  else:
-    path, sha256 = pathlib.Path(source), ""
-  arrays, digest = weight_files.read(path, sha256)
+  path, arrays, _ = _read_file(foreign.source)
   left = {
     name: array
     for name, array in arrays.items()
@@ -168,7 +163,7 @@ def read(
     for tree in (params, model_state)
   )
   _check_names(path, missing, left)
-  return Weights(params, model_state, digest)
+  return params, model_state
 
 
 def _placed(path, name, array, leaf):
