@@ -197,6 +197,9 @@ def absolute(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     for key in _PLACES
     if flat.get(key) and "://" not in flat[key]
   }
+  weights = str(flat.get("model.weights", ""))
+  if os.path.splitext(weights)[1]:  # a file, and no name such as "imagenet"
+    places["model.weights"] = os.path.abspath(os.path.expanduser(weights))
   return apply(config, places)
 
 

@@ -90,6 +90,11 @@ class View:
   def __post_init__(self):
     view_checks.check(self)
 
+  @property
+  def white(self) -> float:
+    """What a white pixel is for the network."""
+    return 255 * view_checks.PIXEL_RANGES[self.pixel_range]
+
   def resolve(
     self,
     dataset_center: tuple[float, float] | None,

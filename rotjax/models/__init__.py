@@ -9,16 +9,26 @@ dotted path in `config.model.name`.
 from collections.abc import Callable
 import dataclasses
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import flax.nnx as nnx
 import jax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.models import keras_mnist, layers, resnet, strided
+from rotjax.models import (
+  convnext_tiny,
+  efficientnet_lite0,
+  keras_mnist,
+  layers,
+  pretrained,
+  resnet,
+  strided,
+)
 
 MODELS = {
+  "convnext_tiny": convnext_tiny.ConvNeXtTiny,
+  "efficientnet_lite0": efficientnet_lite0.EfficientNetLite0,
   "keras_mnist": keras_mnist.KerasMnist,
   "resnet18": resnet.ResNet18,
   "resnet50": resnet.ResNet50,
@@ -43,6 +53,28 @@ class Backbone(Protocol):
     """A module: `[N, H, W, C]`, context -> `[N, num_outputs]`."""
 
 
+@runtime_checkable
+class PretrainedBackbone(Backbone, Protocol):
+  """A backbone for weights that were trained elsewhere.
+
+  Its module has two more callables, `features(x, context)`, what the pretrained
+  part gives, and `head(features, context)`, what is new; calling it is both.
+
+  Attributes:
+    stages: the first names of the pretrained parameters, in order of depth.
+    pixels: mean and standard deviation of three channels, of 0..255: the module
+      gets images so normalised, and grey ones as three channels.
+  """
+
+  pixels: tuple[tuple[float, ...], tuple[float, ...]]
+
+  @property
+  def stages(self) -> tuple[str, ...]: ...
+
+  def foreign(self) -> pretrained.Foreign | None:
+    """The weights' file and the names in it; None for random weights."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
   """A network as two pure functions on dict pytrees.
@@ -51,10 +83,23 @@ class Model:
     init: `key -> (params, model_state)`.
     apply: `(params, model_state, images, *, train, keys, mask, axis_name) ->
       (outputs, model_state)`, see `layers.Context`; outputs are float32.
+    stages: the first names of the pretrained parameters, in order of depth; ()
+      for a backbone without such.
+    features: as `apply`, up to where the pretrained part ends: float32
+      `[N, D]`; None without such a part.
+    head: `features` -> `outputs`: as `apply` with `[N, D]` for images.
+    foreign: the weights' file; None where there is none.
+    read_weights: `key -> (params, model_state)` on the host, from that file
+      and, what is new, as initialised; None without a file.
   """
 
   init: Callable[[jax.Array], tuple[Any, Any]]
   apply: Callable[..., tuple[jax.Array, Any]]
+  stages: tuple[str, ...] = ()
+  features: Callable[..., tuple[jax.Array, Any]] | None = None
+  head: Callable[..., tuple[jax.Array, Any]] | None = None
+  foreign: pretrained.Foreign | None = None
+  read_weights: Callable[[jax.Array], tuple[Any, Any]] | None = None
 
 
 def build(
@@ -62,6 +107,7 @@ def build(
   num_outputs: int,
   image_shape: tuple[int, int, int],
   dtype: jnp.dtype = jnp.float32,
+  white: float = 1.0,
 ) -> Model:
   """Binds a backbone to its input and output sizes.
 
@@ -70,10 +116,23 @@ def build(
     num_outputs: width of the last linear layer, the head's.
     image_shape: `(H, W, C)` of the view.
     dtype: of the arithmetic; parameters stay float32, and outputs become it.
+    white: the brightest pixel of its images, of `View.white`; counts for
+      backbones with an input normalisation of their own.
 
   Returns:
-    The two functions.
+    Its functions.
+
+  Raises:
+    UserError: an image that the backbone does not take, or too many parameters.
   """
+  known = backbone if isinstance(backbone, PretrainedBackbone) else None
+  if known:
+    if image_shape[2] not in (1, 3):
+      raise errors.UserError(
+        f"images of {image_shape[2]} channels: this model takes grey (1) and"
+        " red, green, blue (3)"
+      )
+    image_shape = (*image_shape[:2], 3)
 
   def create(key):
     return backbone.module(num_outputs, image_shape, dtype, nnx.Rngs(key))
@@ -92,25 +151,69 @@ def build(
     _, params, rest = nnx.split(create(key), nnx.Param, ...)
     return nnx.to_pure_dict(params), nnx.to_pure_dict(rest)
 
-  def apply(
-    params,
-    model_state,
-    images,
-    *,
-    train=False,
-    keys=None,
-    mask=None,
-    axis_name=None,
-  ):
-    # copy=True: inside value_and_grad the merged statistics may be mutated.
-    module = nnx.merge(graph, params, model_state, copy=True)
-    outputs = module(images, layers.Context(train, keys, mask, axis_name))
-    _, _, rest = nnx.split(module, nnx.Param, ...)
-    # Once for all heads: losses and densities need all the digits there are.
-    return outputs.astype(jnp.float32), nnx.to_pure_dict(rest)
+  def normalized(images):
+    if not known:
+      return images
+    mean, deviation = (
+      jnp.asarray(values, images.dtype).reshape(1, 1, 1, 3)
+      for values in known.pixels
+    )
+    return (images * (255 / white) - mean) / deviation
+
+  def function(call):
+    def apply(
+      params,
+      model_state,
+      inputs,
+      *,
+      train=False,
+      keys=None,
+      mask=None,
+      axis_name=None,
+    ):
+      # copy=True: inside value_and_grad the merged statistics may be mutated.
+      module = nnx.merge(graph, params, model_state, copy=True)
+      outputs = call(
+        module, inputs, layers.Context(train, keys, mask, axis_name)
+      )
+      _, _, rest = nnx.split(module, nnx.Param, ...)
+      # Once for all heads: losses and densities need all the digits there are.
+      return outputs.astype(jnp.float32), nnx.to_pure_dict(rest)
+
+    return apply
 
   # Compiled: eager initialisation dispatches every random draw by itself.
-  return Model(jax.jit(init), apply)
+  init = jax.jit(init)
+  apply = function(lambda module, x, context: module(normalized(x), context))
+  if not known:
+    return Model(init, apply)
+  stages, foreign = known.stages, known.foreign()
+
+  @jax.jit
+  def init_new(key):
+    # What the file brings is not drawn: that alone takes seconds to compile.
+    return [
+      {name: below for name, below in tree.items() if name not in stages}
+      for tree in init(key)
+    ]
+
+  def read(key):
+    whole = jax.eval_shape(init, key)
+    new = jax.device_get(init_new(key))
+    params, model_state = (old | part for old, part in zip(whole, new))
+    return pretrained.read(foreign, params, model_state, stages)
+
+  return Model(
+    init,
+    apply,
+    stages,
+    function(
+      lambda module, x, context: module.features(normalized(x), context)
+    ),
+    function(lambda module, x, context: module.head(x, context)),
+    foreign,
+    read if foreign else None,
+  )
 
 
 def num_parameters(params: Any) -> int:

@@ -15,7 +15,7 @@ from jax import lax
 import jax.numpy as jnp
 
 from rotjax import errors
-from rotjax.models import convolution
+from rotjax.models import convolution, depthwise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +74,33 @@ class Conv(nnx.Module):
     y = convolution.conv2d(
       x.astype(self.dtype), kernel, self.stride, self.padding
     )
+    if self.bias is None:
+      return y
+    return y + _per_channel(self.bias[...].astype(self.dtype), y)
+
+
+class Depthwise(nnx.Module):
+  """Square convolution of each channel by itself, padded "SAME"."""
+
+  def __init__(
+    self,
+    features: int,
+    kernel: int,
+    *,
+    rngs: nnx.Rngs,
+    stride: int = 1,
+    bias: bool = False,
+    dtype: jnp.dtype = jnp.float32,
+  ):
+    shape = (kernel, kernel, 1, features)  # of which the fan-in is kernel**2
+    drawn = INITIALIZERS["he"](rngs.params(), shape, jnp.float32)
+    self.kernel = nnx.Param(drawn[:, :, 0])
+    self.bias = nnx.Param(jnp.zeros(features, jnp.float32)) if bias else None
+    self.stride, self.dtype = stride, dtype
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    kernel = self.kernel[...].astype(self.dtype)
+    y = depthwise.depthwise_conv2d(x.astype(self.dtype), kernel, self.stride)
     if self.bias is None:
       return y
     return y + _per_channel(self.bias[...].astype(self.dtype), y)
@@ -142,12 +169,14 @@ class BatchNorm(nnx.Module):
   per-device means would weigh ragged shards wrongly.
   """
 
-  def __init__(self, features: int, momentum: float = 0.9):
+  def __init__(
+    self, features: int, momentum: float = 0.9, epsilon: float = 1e-5
+  ):
     self.scale = nnx.Param(jnp.ones(features, jnp.float32))
     self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
     self.mean = nnx.BatchStat(jnp.zeros(features, jnp.float32))
     self.var = nnx.BatchStat(jnp.ones(features, jnp.float32))
-    self.momentum = momentum
+    self.momentum, self.epsilon = momentum, epsilon
 
   def _moments(self, x, context):
     shape = (x.shape[0],) + (1,) * (x.ndim - 1)
@@ -174,7 +203,7 @@ class BatchNorm(nnx.Module):
       self.var[...] = m * self.var[...] + (1 - m) * lax.stop_gradient(var)
     else:
       mean, var = self.mean[...], self.var[...]
-    factor = self.scale[...] * lax.rsqrt(var + 1e-5)
+    factor = self.scale[...] * lax.rsqrt(var + self.epsilon)
     offset = self.bias[...] - mean * factor
     return (x * _per_channel(factor, x) + _per_channel(offset, x)).astype(dtype)
 
@@ -195,6 +224,23 @@ class GroupNorm(nnx.Module):
     mean = x.mean((1, 3), keepdims=True)
     var = jnp.square(x - mean).mean((1, 3), keepdims=True)
     x = ((x - mean) * lax.rsqrt(var + 1e-5)).reshape(shape)
+    scale, bias = self.scale[...], self.bias[...]
+    return (x * _per_channel(scale, x) + _per_channel(bias, x)).astype(dtype)
+
+
+class LayerNorm(nnx.Module):
+  """Layer normalisation over the channels of each place (Ba et al. 2016)."""
+
+  def __init__(self, features: int, epsilon: float = 1e-6):
+    self.scale = nnx.Param(jnp.ones(features, jnp.float32))
+    self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
+    self.epsilon = epsilon
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    dtype, x = x.dtype, x.astype(jnp.float32)
+    x = x - x.mean(-1, keepdims=True)
+    var = jnp.square(x).mean(-1, keepdims=True)
+    x = x * lax.rsqrt(var + self.epsilon)
     scale, bias = self.scale[...], self.bias[...]
     return (x * _per_channel(scale, x) + _per_channel(bias, x)).astype(dtype)
 

@@ -103,13 +103,18 @@ def config_of(folder: pathlib.Path) -> Any:
   return config
 
 
-def identity(dataset: Any) -> dict[str, Any]:
+def identity(dataset: Any, weights: str = "") -> dict[str, Any]:
   """What decides a run's numbers besides its config, as identity.json.
+
+  Args:
+    dataset: that it is trained or scored on.
+    weights: the digest of the file that a pretrained backbone begins with.
 
   Raises:
     UserError: the data cannot be had.
   """
-  return {"data": content.of(dataset), **_switches()}
+  begun_with = {"weights": weights} if weights else {}
+  return {"data": content.of(dataset), **begun_with, **_switches()}
 
 
 def _switches() -> dict[str, Any]:
@@ -207,23 +212,25 @@ class Claim:
     """Whether there is something to resume; only process 0 knows."""
     return folder in self._continued
 
-  def begin(self, dataset: Any) -> None:
+  def begin(self, dataset: Any, weights: str = "") -> None:
     """Makes the folders the experiment's: from now on it may write.
 
     Once; again it does nothing.
 
     Args:
       dataset: that the run is trained or scored on.
+      weights: see `identity`; "" where no file is read.
 
     Raises:
-      UserError: a run to be resumed was trained on other data, or under other
-        switches of JAX; nothing was changed.
+      UserError: a run to be resumed was trained on other data, from other
+        weights or under other switches of JAX; nothing was changed.
     """
     if not self._has_begun:
-      distributed.on_main(lambda: self._begin(identity(dataset)))
+      distributed.on_main(lambda: self._begin(identity(dataset, weights)))
       self._has_begun = True
 
   def _begin(self, here: dict[str, Any]) -> None:
+    known = {folder: identity_of(folder) for folder in self._continued}
     for folder in self._continued:
       _check_identity(folder, here)
     for folder in self._configs.keys() - self._continued:
@@ -232,7 +239,7 @@ class Claim:
     for folder, config in self._configs.items():
       with _in_one_line(folder):
         files.write_json(folder / layout.CONFIG, config.to_dict())
-        files.write_json(folder / IDENTITY, here)
+        files.write_json(folder / IDENTITY, known.get(folder, {}) | here)
 
   def _delete(self, folder: pathlib.Path) -> None:
     """Deletes what a run has written, and the runs below that are not ours."""

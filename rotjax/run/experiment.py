@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -72,6 +73,7 @@ class Experiment:
       head.num_outputs,
       (view.size, view.size, shape[-1]),
       jnp.dtype(config.dtype),
+      view.white,
     )
     angles = named.build("angles", config.angles)
     optimizer = named.build("optim", config.optim)
@@ -118,11 +120,32 @@ class Experiment:
       metrics_every=self.config.log.every_steps,
     )
 
-  def init_state(self, seed: int) -> step_lib.TrainState:
-    """The state before the first step."""
+  def init_state(
+    self, seed: int, pretrained: bool = True
+  ) -> step_lib.TrainState:
+    """The state before the first step.
+
+    Args:
+      seed: of what is drawn.
+      pretrained: False leaves the file of a pretrained backbone unread, and
+        draws its parameters.
+
+    Raises:
+      UserError: that file is not there or not what it should be.
+    """
+    read = self.model.read_weights if pretrained else None
     return step_lib.init_state(
-      self.model, self.optimizer, self.config.num_steps, seed
+      self.model,
+      self.optimizer,
+      self.config.num_steps,
+      seed,
+      read(jax.random.key(seed)) if read else None,
     )
+
+  def blank_state(self) -> step_lib.TrainState:
+    """A state of zeros on the host, to be filled from a checkpoint."""
+    shapes = jax.eval_shape(lambda: self.init_state(0, pretrained=False))
+    return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
 
   def evaluator(self, interpolator: str = "own") -> evaluator_lib.Evaluator:
     """The evaluation that `config.eval` describes."""

@@ -74,11 +74,8 @@ class FinishedRun:
     Raises:
       UserError: there is none, or it is damaged.
     """
-    # Shapes alone: what they hold comes from the checkpoint.
-    shapes = jax.eval_shape(lambda: experiment.init_state(0))
-    fresh = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     folder = self.path / layout.CHECKPOINTS
-    restored = checkpoint.read(folder, "best", fresh)
+    restored = checkpoint.read(folder, "best", experiment.blank_state())
     if restored is None:
       raise errors.UserError(f"{self.path} holds no checkpoint: train it first")
     return restored.state

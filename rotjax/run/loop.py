@@ -11,6 +11,7 @@ import numpy as np
 
 from rotjax import distributed, errors, files, metrics, stopping
 from rotjax.data import input_pipeline as feeds
+from rotjax.models import pretrained
 from rotjax.run import claim, finished, run_folder, scoring
 from rotjax.run import experiment as experiment_lib
 from rotjax.run import recorder as recorder_lib
@@ -130,7 +131,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
 
   try:
     # All that can be wrong with the input is checked: now write.
-    held.begin(experiment.dataset)
+    held.begin(experiment.dataset, _weights_digest(experiment, step))
     for run in runs:
       run.open(step, config.checkpoint.keep)
     while True:
@@ -162,13 +163,24 @@ def _fit(experiment, executor, runs, held, stop, read_test):
 
 def _first_state(experiment, run, held):
   """Where the run goes on, or begins."""
-  fresh = experiment.init_state(run.seed)
-  continues = distributed.on_main(lambda: held.continues(run.path))
-  state = run.restore(fresh) if continues else fresh
+  if distributed.on_main(lambda: held.continues(run.path)):
+    blank = experiment.blank_state()
+    state = run.restore(blank)
+    if state is not blank:
+      return state
   other = experiment.config.init_from
-  if state is fresh and other:
+  if other:  # whose weights win: those of a pretrained backbone are not read
+    fresh = experiment.init_state(run.seed, pretrained=False)
     return finished.start_from(fresh, files.absolute(other, "init_from"))
-  return state
+  return distributed.together(lambda: experiment.init_state(run.seed))
+
+
+def _weights_digest(experiment, step) -> str:
+  """Of the file that a run begins with; "" where it needs none, or no more."""
+  foreign = experiment.model.foreign
+  if foreign is None or step or experiment.config.init_from:
+    return ""
+  return pretrained.digest(foreign)
 
 
 def _common_step(states) -> int:

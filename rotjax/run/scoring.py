@@ -23,7 +23,7 @@ def finish(
     UserError: there is no checkpoint.
     errors.Stopped: a signal came.
   """
-  best = run.best(experiment.init_state(run.seed))
+  best = run.best(experiment.blank_state())
   fitted = _calibrate(experiment, best, run.path, stop)
   _test(experiment, run, best, fitted, run.path, stop)
 
@@ -105,7 +105,7 @@ def evaluate(
       distributed.together(lambda: _check_channels(experiment, trained))
     before = distributed.together(lambda: summary.read(folder))
     reader = run_folder.RunFolder(folder, config.seed)
-    best = reader.best(experiment.init_state(config.seed))
+    best = reader.best(experiment.blank_state())
     if own:
       calibrated = experiment
     elif config.eval.tta != there.eval.tta:

@@ -130,6 +130,7 @@ def init_state(
   optimizer: optim.Optimizer,
   num_steps: int,
   seed: int,
+  weights: tuple[Any, Any] | None = None,
 ) -> TrainState:
   """The state before the first step.
 
@@ -138,11 +139,15 @@ def init_state(
     optimizer: its options.
     num_steps: of the whole run.
     seed: of the parameters.
+    weights: parameters and state to begin with; None draws them.
 
   Returns:
     A state on the default device.
   """
-  params, model_state = model.init(jax.random.key(seed))
+  key = jax.random.key(seed)
+  params, model_state = (
+    jax.tree.map(jnp.asarray, weights) if weights else model.init(key)
+  )
   averages = [
     jax.tree.map(jnp.copy, tree)
     if optimizer.ema_decay and jax.tree.leaves(tree)
