@@ -184,7 +184,7 @@ def test_an_evaluation_shared_by_processes_is_the_same(found):
   experiment = training.experiment(training.BATCH_NORM_AND_DROPOUT)
   state = jax.device_get(experiment.init_state(0))
   network = state.params, state.model_state
-  split = experiment.dataset.load("test").rows(np.arange(70))
+  split = experiment.split("test").rows(np.arange(70))
   evaluator = experiment.evaluator()
   p = evaluator(*network, split, evaluator.calibrate(*network, split))
   np.testing.assert_allclose(found["decoded"], p.predicted_deg, atol=1e-3)

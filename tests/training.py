@@ -59,7 +59,7 @@ def run(
   executor = executors.build(
     name, an_experiment.make_step, BATCH, len(seeds), devices
   )
-  images = an_experiment.dataset.load("train").images
+  images = an_experiment.split("train").images
   if state is None:
     state = executors.program.stack_seeds(
       [an_experiment.init_state(s) for s in seeds]

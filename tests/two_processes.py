@@ -44,7 +44,7 @@ def _evaluate():
   evaluator = experiment.evaluator()
   asked = []
   # More calls than processes, and an odd number of them.
-  split = experiment.dataset.load("test").rows(np.arange(70))
+  split = experiment.split("test").rows(np.arange(70))
   fitted = evaluator.calibrate(*network, split)
   p = evaluator(*network, split, fitted, lambda: asked.append(1))
   return {

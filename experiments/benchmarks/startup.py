@@ -70,7 +70,7 @@ def first_step(config_name: str, no_compile_cache: bool) -> dict[str, float]:
   done("imports")
   config = load.config(config_name, {})
   experiment = experiment_lib.Experiment.from_config(config)
-  images = experiment.as_turned(experiment.training_split()).images
+  images = experiment.training_split().images
   done("config and data")
   executor = executors.build(
     config.executor, experiment.make_step, config.batch_size

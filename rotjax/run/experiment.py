@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax import data, errors, heads, models
+from rotjax import errors, heads, models
 from rotjax.config import named
 from rotjax.data import finer
 from rotjax.evaluation import evaluator as evaluator_lib
@@ -79,16 +79,22 @@ class Experiment:
     optimizer = named.build("optim", config.optim)
     return cls(config, dataset, view, angles, head, model, optimizer)
 
-  def as_turned(self, split: data.Split | data.Streamed) -> finer.AnySplit:
+  def split(self, name: str) -> finer.AnySplit:
     """A split with its images as the view's `render` takes them.
 
     What another interpolator turns is the dataset's own split.
+
+    Args:
+      name: "train", "validation" or "test".
     """
+    return self._finer(self.dataset.load(name))
+
+  def _finer(self, split):
     limit_mb = getattr(self.dataset, "max_resident_mb", _MAX_RESIDENT_MB)
     return finer.of(split, self.view, limit_mb)
 
-  def training_split(self) -> data.Split | data.Streamed:
-    """What is trained on: the training split, or a part of it.
+  def training_split(self) -> finer.AnySplit:
+    """What is trained on: the training split, or a part of it; as `split`.
 
     Raises:
       UserError: more images are asked for than there are.
@@ -98,9 +104,9 @@ class Experiment:
       raise errors.UserError(
         f"num_train_images = {wanted}, but there are {len(split)}"
       )
-    if not wanted:
-      return split
-    return split.rows(np.arange(wanted) * len(split) // wanted)
+    if wanted:
+      split = split.rows(np.arange(wanted) * len(split) // wanted)
+    return self._finer(split)
 
   def view_leaks(self) -> list[str]:
     """What this view is known to give away, in words."""

@@ -70,13 +70,10 @@ def _fit(experiment, executor, runs, held, stop, read_test):
   resumed at that step finds there what it still owes.
   """
   config, num_seeds = experiment.config, len(runs)
-  load, as_turned = experiment.dataset.load, experiment.as_turned
-  train_split = distributed.together(
-    lambda: as_turned(experiment.training_split())
-  )
-  validation = distributed.together(lambda: as_turned(load("validation")))
+  train_split = distributed.together(experiment.training_split)
+  validation = distributed.together(lambda: experiment.split("validation"))
   if read_test:  # is it there? It must not be found missing after the training
-    distributed.together(lambda: load("test"))
+    distributed.together(lambda: experiment.dataset.load("test"))
   evaluator = experiment.evaluator()
 
   states = [_first_state(experiment, run, held) for run in runs]

@@ -31,7 +31,7 @@ def finish(
 def _calibrate(experiment, best, path, stop):
   """Fits what states the densities to the validation set, and stores it."""
   network = best.eval_params, best.eval_model_state
-  validation = experiment.as_turned(experiment.dataset.load("validation"))
+  validation = experiment.split("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if distributed.is_main():
     files.write_json(path / layout.CALIBRATION, fitted.to_dict())
@@ -41,13 +41,12 @@ def _calibrate(experiment, best, path, stop):
 def _test(experiment, run, best, fitted, path, stop):
   """Reads the test set, once; writes the results."""
   network = best.eval_params, best.eval_model_state
-  test = experiment.dataset.load("test")
-  predictions = experiment.evaluator()(
-    *network, experiment.as_turned(test), fitted, stop.check
-  )
+  test = experiment.split("test")
+  predictions = experiment.evaluator()(*network, test, fitted, stop.check)
   other = None
   if experiment.config.eval.warp != "own":
     evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
+    test = experiment.dataset.load("test")
     other = evaluator(*network, test, fitted, stop.check)
   if distributed.is_main():
     summary.write(experiment, run, path, int(best.step), predictions, other)

@@ -210,7 +210,7 @@ def test_every_shipped_config_validates_and_traces_a_step(
   validate.check(config)
   experiment = experiment_lib.Experiment.from_config(config)
   state = jax.eval_shape(lambda: experiment.init_state(0))
-  images = experiment.dataset.load("train").images[:4]
+  images = experiment.split("train").images[:4]
   batch = {
     "image": images,
     "slot": jax.numpy.arange(4),
@@ -263,3 +263,17 @@ def test_how_a_run_is_computed_may_change_when_it_is_resumed():
   other = resolve.apply(config, {"num_seeds": 2})
   assert resolve.identity(same) == resolve.identity(config)
   assert resolve.identity(other) != resolve.identity(config)
+
+
+def test_a_config_json_keeps_the_meaning_that_it_was_written_with(tmp_path):
+  file = tmp_path / "config.json"
+  config = base_lib.base()
+  config.head.name = "vonmises"
+  file.write_text(resolve.to_json(config))
+  assert load.load(str(file)).view.fineness == config.view.fineness > 0
+  # From before there was a fineness: the source as it was.
+  del config.view["fineness"]
+  file.write_text(resolve.to_json(config))
+  for found in (load.read(file), load.load(str(file))):
+    assert found.view.fineness == 0.0
+    assert found.view.size == 28 and "fineness" in found.view

@@ -15,7 +15,9 @@ from tests import reference
 
 pytestmark = pytest.mark.optimized
 
-VIEW = view_lib.View(center="14,14")
+# Of the source as it is: what a finer one changes is in test_fine.
+View = functools.partial(view_lib.View, fineness=0.0)
+VIEW = View(center="14,14")
 FULL_CIRCLE = angles_lib.Angles()
 
 
@@ -69,7 +71,7 @@ def centroid_offset(shown):
   ],
 )
 def test_the_center_in_source_pixels(center, dataset, size, expected):
-  view = view_lib.View(center=center, mask="none", jitter=2.0)
+  view = View(center=center, mask="none", jitter=2.0)
   resolved = view.resolve(dataset, size)
   assert resolved == dataclasses.replace(view, center=expected)
   # Resolving again changes nothing, whatever the dataset says now.
@@ -81,7 +83,7 @@ def test_the_center_in_source_pixels(center, dataset, size, expected):
 )
 def test_a_center_that_is_none_is_refused(center):
   with pytest.raises(errors.UserError) as caught:
-    view_lib.View(center=center)
+    View(center=center)
   for word in ("view.center", repr(center), "dataset", "canvas", "14,14"):
     assert word in str(caught.value)
 
@@ -89,13 +91,13 @@ def test_a_center_that_is_none_is_refused(center):
 @pytest.mark.parametrize("center", ("nan,14", "inf,0"))
 def test_a_center_that_is_no_number_is_refused(center):
   with pytest.raises(errors.UserError, match="view.center"):
-    view_lib.View(center=center).resolve(None, (28, 28))
+    View(center=center).resolve(None, (28, 28))
 
 
 @pytest.mark.parametrize("center", ("-1,14", "14,28", "140,140"))
 def test_a_center_outside_the_source_is_refused(center):
   with pytest.raises(errors.UserError) as caught:
-    view_lib.View(center=center).resolve(None, (28, 28))
+    View(center=center).resolve(None, (28, 28))
   for word in ("view.center", "outside", "28 x 28"):
     assert word in str(caught.value)
 
@@ -124,7 +126,7 @@ def test_a_center_outside_the_source_is_refused(center):
 )
 def test_invalid_fields_are_refused_with_what_is_valid(options, words):
   with pytest.raises(errors.UserError) as caught:
-    view_lib.View(**options)
+    View(**options)
   for word in words:
     assert word in str(caught.value)
 
@@ -134,7 +136,7 @@ def test_invalid_fields_are_refused_with_what_is_valid(options, words):
 def test_the_datasets_center_lands_on_the_middle_at_every_angle(size, place):
   image = np.zeros((28, 28, 1), np.uint8)
   image[place] = 255
-  view = view_lib.View(size=size, center="dataset", mask="none")
+  view = View(size=size, center="dataset", mask="none")
   view = view.resolve(tuple(map(float, place)), (28, 28))
   shown = render(view, image, np.arange(0, 360, 7.5))[..., 0]
   middle = (size - 1) / 2
@@ -158,7 +160,7 @@ def test_the_datasets_center_lands_on_the_middle_at_every_angle(size, place):
 @pytest.mark.parametrize("size, side", [(28, 28), (28, 41), (21, 33), (33, 20)])
 def test_multiples_of_90_are_rot90_of_the_upright_view_bit_for_bit(size, side):
   # A centre off the middle: the turn is about the canvas's all the same.
-  view = view_lib.View(size=size, center="14,13.25")
+  view = View(size=size, center="14,13.25")
   image = noise(side, side, 3)
   k = np.arange(-3, 6)
   shown = render(view, image, 90.0 * k)
@@ -168,7 +170,7 @@ def test_multiples_of_90_are_rot90_of_the_upright_view_bit_for_bit(size, side):
 
 
 def test_a_view_is_the_oracles_warp_scaled_and_masked():
-  view = view_lib.View(size=24, center="11,15.5")
+  view = View(size=24, center="11,15.5")
   image = noise(28, 30, 3)
   shift = np.array([[1.5, -2.25]], np.float32)
   got = render(view, image, [73.0], shift[0])[0]
@@ -183,7 +185,7 @@ def test_a_view_is_the_oracles_warp_scaled_and_masked():
 def test_the_mask_blackens_what_is_outside_the_disc_and_nothing_else():
   image = np.full((40, 40, 1), 200, np.uint8)
   angles = np.arange(0, 360, 31.0)
-  masked = view_lib.View(center="20,20", mask="disc")
+  masked = View(center="20,20", mask="disc")
   shown = render(masked, image, angles)
   bare = render(dataclasses.replace(masked, mask="none"), image, angles)
   inside = np.asarray(warp.disc((28, 28)))
@@ -210,7 +212,7 @@ def test_pixel_range():
 def test_the_centroid_is_each_images_own_and_lands_on_the_middle():
   image = np.zeros((30, 34, 3), np.uint8)
   image[5:9, 20:27] = (90, 180, 30)
-  view = view_lib.View(size=25, center="centroid", mask="none")
+  view = View(size=25, center="centroid", mask="none")
   view = view.resolve((1.0, 2.0), image.shape[:2])
   shown = render(view, image, np.arange(0, 360, 24.0))
   np.testing.assert_allclose(centroid_offset(shown), 0, atol=1e-3)
@@ -221,9 +223,7 @@ def test_the_centroid_is_each_images_own_and_lands_on_the_middle():
 
 
 def test_supersampling_averages_nine_samples_a_pixel():
-  view = view_lib.View(
-    size=20, center="14,12.5", passes="supersample", mask="none"
-  )
+  view = View(size=20, center="14,12.5", passes="supersample", mask="none")
   image = noise(30, 28, 2)
   shift = (1.5, -0.25)
   got = render(view, image, [0.0, 131.0], shift)
@@ -243,7 +243,7 @@ def test_supersampling_averages_nine_samples_a_pixel():
 
 
 def test_a_double_pass_is_two_turns_one_after_the_other():
-  view = view_lib.View(size=24, center="14,13", passes="double", mask="none")
+  view = View(size=24, center="14,13", passes="double", mask="none")
   image = noise(28, 26, 1)
   angles, vias, shift = [70.0, -20.0, 200.0], [10.0, 359.0, 123.0], (0.5, -1.0)
   got = render(view, image, angles, shift, vias)
@@ -261,7 +261,7 @@ def test_a_double_pass_loses_nothing_that_a_single_one_shows(place):
   image[24:, 24:] = 255
   ink = {}
   for passes in ("single", "double"):
-    view = view_lib.View(size=70, passes=passes, mask="none")
+    view = View(size=70, passes=passes, mask="none")
     view = view.resolve(place, (28, 28))
     shown = render(view, image, np.full(12, 180.0), 0.0, np.arange(0, 360, 30))
     ink[passes] = shown.sum((1, 2, 3))
@@ -274,7 +274,7 @@ def test_a_double_pass_blurs_all_angles_nearly_alike():
   vias = np.random.default_rng(0).uniform(0, 360, 100)
 
   def sharpness(passes, angle):
-    view = view_lib.View(size=20, center="19.5,19.5", passes=passes)
+    view = View(size=20, center="19.5,19.5", passes=passes)
     shown = render(view, image, np.full(100, angle), 0.0, vias)
     return np.abs(np.diff(shown[:, 5:15, 5:15], axis=2)).mean()
 
@@ -288,7 +288,7 @@ ALL_ANGLES = np.arange(0, 360, 1.0)
 @pytest.mark.parametrize("side", (28, 64))
 def test_the_inscribed_crop_shows_the_largest_square_within(side):
   white = np.full((side, side, 1), 255, np.uint8)
-  view = view_lib.View(center="canvas", crop="inscribed", mask="none")
+  view = View(center="canvas", crop="inscribed", mask="none")
   view = view.resolve(None, white.shape[:2])
   np.testing.assert_allclose(render(view, white, ALL_ANGLES), 1, atol=1e-5)
   # The largest: at 45 degrees the square's side is 1 / sqrt(2) of the source's.
@@ -308,7 +308,7 @@ def test_the_expanded_crop_shows_the_whole_source(shape):
   for rows in (slice(0, 3), slice(-3, None)):
     for columns in (slice(0, 3), slice(-3, None)):
       image[rows, columns] = 255
-  view = view_lib.View(center="canvas", crop="expand", mask="none")
+  view = View(center="canvas", crop="expand", mask="none")
   view = view.resolve(None, shape)
   angles = np.array([0.0, 20.0, 45.0, 90.0, 160.0])
   shown = render(view, image, angles)
@@ -328,9 +328,7 @@ def test_a_circle_crop_never_shows_the_sources_border(jitter):
   accepted = None
   while accepted is None:
     try:
-      view = view_lib.View(
-        size=size, center="canvas", jitter=jitter, crop="circle"
-      )
+      view = View(size=size, center="canvas", jitter=jitter, crop="circle")
       accepted = view.resolve(None, shape)
     except errors.UserError:
       size -= 1
@@ -342,7 +340,7 @@ def test_a_circle_crop_never_shows_the_sources_border(jitter):
 
 
 def test_a_circle_crop_of_too_small_a_source_is_refused_with_a_size():
-  view = view_lib.View(size=40, center="20,18", jitter=1.0, crop="circle")
+  view = View(size=40, center="20,18", jitter=1.0, crop="circle")
   with pytest.raises(errors.UserError) as caught:
     view.resolve(None, (45, 45))
   words = str(caught.value)
@@ -356,7 +354,7 @@ def test_a_circle_crop_of_too_small_a_source_is_refused_with_a_size():
 
 def test_the_cubic_interpolator_shows_the_same_place_more_sharply():
   image = np.uint8(255 * reference.smooth_image(40, 40, 1))
-  view = view_lib.View(size=28, center="20,18.5")
+  view = View(size=28, center="20,18.5")
   angles = np.array([0.0, 30.0, 90.0, 217.0])
   own = render(view, image, angles)
   cubic = render(view, image, angles, interpolator="cubic")
@@ -380,9 +378,10 @@ def test_the_cubic_interpolator_shows_the_same_place_more_sharply():
     # The canvas's own middle by another name.
     (dict(center="13.5,13.5"), (14.0, 14.0), ["view.center"]),
     (dict(center="14,14"), (14.0, 14.0), []),
-    (dict(crop="inscribed"), None, ["view.crop=inscribed"]),
-    (dict(crop="expand", mask="none"), None, ["view.crop=expand"]),
     (dict(mask="none"), None, ["view.mask"]),
+    (dict(fineness=0.0), None, ["view.fineness=0"]),
+    (dict(crop="inscribed", fineness=0.0), None, ["view.crop", "fineness"]),
+    (dict(crop="expand", fineness=0.0), None, ["view.crop", "fineness"]),
   ],
 )
 def test_leaks_are_named(options, dataset, words):
@@ -417,7 +416,7 @@ def test_jitter_moves_the_result_on_its_canvas_within_its_bounds():
   n = 600
   image = np.zeros((29, 29, 1), np.uint8)
   image[14, 14] = 255
-  view = view_lib.View(size=29, center="14,14", jitter=1.5, mask="none")
+  view = View(size=29, center="14,14", jitter=1.5, mask="none")
   shown, angle_deg = sample(view, np.broadcast_to(image, (n, *image.shape)))
   shown = shown[..., 0].astype(np.float64)
   mass = shown.sum((1, 2))
@@ -439,7 +438,7 @@ def test_jitter_moves_the_result_on_its_canvas_within_its_bounds():
 def test_a_training_view_is_render_of_the_angle_that_it_states():
   n = 12
   images = noise(n, 28, 28, 1)
-  view = view_lib.View(center="14,14", jitter=0.0)
+  view = View(center="14,14", jitter=0.0)
   shown, angle_deg = sample(view, images)
   assert len(np.unique(angle_deg)) == n
   expected = render(view, images, angle_deg)
@@ -450,7 +449,7 @@ def test_training_and_evaluation_are_masked_alike():
   # White, and more than the canvas holds: what is black is the mask.
   n = 40
   image = np.full((60, 60, 1), 255, np.uint8)
-  view = view_lib.View(center="29.5,29.5", jitter=2.0)
+  view = View(center="29.5,29.5", jitter=2.0)
   trained, _ = sample(view, np.broadcast_to(image, (n, *image.shape)))
   evaluated = render(view, image, np.arange(0, 360, 10.0))
   assert (trained[:, reference.disc((28, 28))] > 0.99).all()
@@ -463,7 +462,7 @@ def test_the_first_of_two_turns_is_drawn_for_each_training_view():
   image = np.broadcast_to(noise(28, 28, 1), (30, 28, 28, 1))
   upright = angles_lib.Angles(distribution="values", values_deg=(0.0,))
   for passes, num_views in (("single", 1), ("double", 30)):
-    view = view_lib.View(center="14,14", jitter=0.0, passes=passes)
+    view = View(center="14,14", jitter=0.0, passes=passes)
     shown, _ = sample(view, image, angles=upright)
     assert len({one.tobytes() for one in shown}) == num_views
 
@@ -481,7 +480,7 @@ def test_angle_and_shift_are_drawn_independently():
   n = 4000
   image = np.zeros((9, 9, 1), np.uint8)
   image[4, 4] = 255
-  view = view_lib.View(size=9, center="4,4", jitter=1.0, mask="none")
+  view = View(size=9, center="4,4", jitter=1.0, mask="none")
   shown, angle_deg = sample(view, np.broadcast_to(image, (n, 9, 9, 1)))
   shown = shown[..., 0].astype(np.float64)
   down = (shown.sum(2) @ (np.arange(9) - 4)) / shown.sum((1, 2))
@@ -523,9 +522,7 @@ def test_only_turning_about_the_datasets_center_hides_the_angle():
   angles = np.random.default_rng(1).uniform(-180, 180, n).astype(np.float32)
 
   def concentration(center):
-    view = view_lib.View(center=center, mask="disc").resolve(
-      (14.0, 14.0), (28, 28)
-    )
+    view = View(center=center, mask="disc").resolve((14.0, 14.0), (28, 28))
     shown = render(view, images, angles)
     turned_by = centroid_direction(shown) - np.deg2rad(angles)
     # 1: the direction states the angle. About 1/sqrt(n): it says nothing.

@@ -9,7 +9,7 @@ import pytest
 from rotjax.image import view as view_lib
 from rotjax.image import view_scipy
 
-VIEW = view_lib.View(size=28, center="14,14")
+VIEW = view_lib.View(size=28, center="14,14", fineness=0.0)
 
 
 def smooth(seed=0, size=30):

@@ -195,11 +195,19 @@ def test_a_pixel_that_is_not_finite_shows_where_it_is_read(value):
 @pytest.mark.parametrize("value", WRONG)
 def test_a_view_passes_on_what_is_not_finite(value):
   picture = np.full((7, 7, 1), 100, np.uint8)
-  for options in ({}, {"threshold": 0.2}, {"passes": "double"}, {"zoom": 2.0}):
+  as_it_is = {"fineness": 0.0}
+  for options in (
+    {"passes": "double", **as_it_is},
+    {"zoom": 2.0, **as_it_is},
+    {"threshold": 0.2},
+    {},
+  ):
     view = view_lib.View(size=7, jitter=0, center="canvas", **options)
     view = view.resolve(None, (7, 7))
     for interpolator in ("own", "cubic"):
-      shown = view.render(picture, view_lib.Draw(value), interpolator)
+      (finer,) = view.finer(picture[None])
+      source = finer if interpolator == "own" else picture
+      shown = view.render(source, view_lib.Draw(value), interpolator)
       assert np.isnan(shown[3, 3, 0])
   shown = view_scipy.render(view, picture[None], np.array([[value, 0.0]]))
   assert np.isnan(shown[0, 0, 3, 3]) and np.isfinite(shown[0, 1]).all()

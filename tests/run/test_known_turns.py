@@ -27,7 +27,7 @@ def test_an_evaluation_adds_them():
   experiment = training.experiment({**FOUR, **values})
   state = jax.device_get(experiment.init_state(0))
   evaluator = experiment.evaluator()
-  upright = experiment.dataset.load("test").rows(np.arange(9))
+  upright = experiment.split("test").rows(np.arange(9))
   turned = _quarter_turned(upright)
 
   def by_truth(split):
@@ -49,7 +49,7 @@ def test_an_evaluation_adds_them():
 def test_chance_is_that_of_the_truth_where_nothing_is_drawn():
   experiment = training.experiment({**FOUR, "angles.values_deg": (0.0,)})
   state = jax.device_get(experiment.init_state(0))
-  split = experiment.dataset.load("test").rows(np.arange(8))
+  split = experiment.split("test").rows(np.arange(8))
   known = np.array([-30.0, -20, -10, 0, 0, 10, 20, 30])
   split = dataclasses.replace(split, angle_deg=known)
   p = experiment.evaluator()(state.params, state.model_state, split)
@@ -64,7 +64,7 @@ def test_chance_is_that_of_the_truth_where_nothing_is_drawn():
 def test_a_step_adds_them():
   def losses(values, change):
     experiment = training.experiment({**FOUR, "angles.values_deg": values})
-    split = experiment.dataset.load("train")
+    split = experiment.split("train")
     images = _quarter_turned(split).images
 
     def turned(batch):

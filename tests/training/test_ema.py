@@ -51,7 +51,7 @@ def test_both_are_averaged_alike_under_every_executor(
     len(seeds),
     jax.devices()[:devices],
   )
-  images = built.dataset.load("train").images
+  images = built.split("train").images
   fresh = executors.program.stack_seeds([built.init_state(s) for s in seeds])
 
   def states(scan):
@@ -111,7 +111,7 @@ def test_what_counts_is_taken_and_not_averaged():
   )
   state = step_lib.init_state(model, built.optimizer, 50, 0)
   batch = {
-    "image": built.dataset.load("train").images[:4],
+    "image": built.split("train").images[:4],
     "slot": np.arange(4, dtype=np.int32),
     "mask": np.ones(4, bool),
     "seed": np.uint32(0),
@@ -192,7 +192,7 @@ def _apart(a, b):
 def test_every_reader_of_a_run_takes_both_or_neither(finished, tmp_path):
   folder, built, state = finished
   pictures = built.dataset.load("test").images[:8]
-  shown = jax.vmap(built.view.finish)(pictures)
+  shown = jax.vmap(built.view.receive)(pictures)
 
   def says(params, statistics):
     outputs = built.model.apply(params, statistics, shown)[0]
@@ -212,12 +212,13 @@ def test_every_reader_of_a_run_takes_both_or_neither(finished, tmp_path):
   assert model_file.load(out)
   assert _apart(predictor.load(out)(pictures).angle_deg, wanted).max() < 0.05
   # Validation, the test set and --mode eval.
-  evaluator, test = built.evaluator(), built.dataset.load("test")
+  evaluator = built.evaluator()
+  test = built.split("test")
   expected = evaluator(state.ema_params, state.ema_model_state, test)
   stored = np.load(folder / "predictions.npz")
   decoded = stored["predicted_deg"]
   assert _apart(decoded, expected.predicted_deg).max() < 0.05
-  validation = built.dataset.load("validation")
+  validation = built.split("validation")
   errors_deg = _apart(
     *(
       getattr(

@@ -40,7 +40,7 @@ def test_padding_rows_change_nothing():
   # The reference for the mask: a step on just the rows that are real.
   experiment = training.experiment({**SMALL, "model.norm": "batch"})
   step = jax.jit(experiment.make_step())
-  images = experiment.dataset.load("train").images
+  images = experiment.split("train").images
   keep = np.array([0, 4, 5, 7, 8, 10, 11, 12])
   mask = np.zeros(BATCH, bool)
   mask[keep] = True
@@ -80,7 +80,7 @@ def test_scanned_steps_are_the_same_steps(name, num_devices):
   executor = executors.build(
     "jit", experiment.make_step, BATCH, 1, jax.devices()[:1]
   )
-  images = experiment.dataset.load("train").images
+  images = experiment.split("train").images
   placed = executor.place_images(images)
   state = executor.place_state(experiment.init_state(0))
   losses = []
@@ -119,7 +119,7 @@ def test_the_compiled_step_on_a_mesh_has_one_all_reduce_group_and_no_gather():
   experiment = training.experiment(SMALL)
   devices = jax.devices()[:4]
   executor = executors.build("jit", experiment.make_step, BATCH, 1, devices)
-  images = experiment.dataset.load("train").images
+  images = experiment.split("train").images
   state = executor.place_state(experiment.init_state(0))
   text = executor.compiled_text(
     state,
@@ -141,7 +141,7 @@ def test_a_batch_that_devices_do_not_divide_is_refused():
 def test_a_batch_may_bring_its_own_images():
   # What streams through the host is not resident, and trains alike.
   experiment = training.experiment(BATCH_NORM_AND_DROPOUT)
-  images = experiment.dataset.load("train").images
+  images = experiment.split("train").images
 
   def bring(batch):
     index = batch.pop("index")
@@ -180,7 +180,7 @@ def test_the_state_given_survives_the_donating_step():
   executor = executors.build(
     "jit", experiment.make_step, BATCH, 1, jax.devices()[:1]
   )
-  images = experiment.dataset.load("train").images
+  images = experiment.split("train").images
   state = executor.place_state(first)
   executor.run(
     state,

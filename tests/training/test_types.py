@@ -64,7 +64,7 @@ def test_the_numbers_of_x64_are_the_same():
     {**training.BATCH_NORM_AND_DROPOUT, "angles.distribution": "grid"}
   )
   batch = {
-    "image": built.dataset.load("train").images[:8],
+    "image": built.split("train").images[:8],
     "slot": np.arange(8, dtype=np.int32),
     "mask": np.ones(8, bool),
     "seed": np.uint32(0),
