@@ -122,10 +122,11 @@ class _EfficientNetLite0(nnx.Module):
   def features(self, x, context):
     if self.frozen:
       context = dataclasses.replace(context, train=False)
-    x = self.stem(x, context)
+    x = self.stem(x, context.of("stem"))
     pooled = []
     for i in range(self.read[-1] + 1):
-      x = getattr(self, f"block{i}")(x, context)
+      name = f"block{i}"
+      x = getattr(self, name)(x, context.of(name))
       if i in self.read:
         pooled.append(spatial.pool(x, self.cells))
     return jnp.concatenate(pooled, axis=-1)
