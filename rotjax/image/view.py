@@ -93,7 +93,7 @@ class View:
   @property
   def white(self) -> float:
     """What a white pixel is for the network."""
-    return 255 * _PIXEL_RANGES[self.pixel_range]
+    return 255 * view_checks.PIXEL_RANGES[self.pixel_range]
 
   def resolve(
     self,

@@ -88,8 +88,9 @@ class Model:
 
   Attributes:
     init: `key -> (params, model_state)`.
-    apply: `(params, model_state, images, *, train, keys, mask, axis_name) ->
-      (outputs, model_state)`, see `layers.Context`; outputs are float32.
+    apply: `(params, model_state, images, *, train, keys, mask, axis_name,
+      frozen) -> (outputs, model_state)`, see `layers.Context`; outputs are
+      float32.
     stages: the first names of the pretrained parameters, in order of depth; ()
       for a backbone without such.
     features: as `apply`, up to where the pretrained part ends: float32
@@ -186,10 +187,11 @@ def build(
       keys=None,
       mask=None,
       axis_name=None,
+      frozen=(),
     ):
       # copy=True: inside value_and_grad the merged statistics may be mutated.
       module = nnx.merge(graph, params, model_state, copy=True)
-      context = layers.Context(train, keys, mask, axis_name)
+      context = layers.Context(train, keys, mask, axis_name, frozen)
       with jax.default_matmul_precision(matmul_precision):
         outputs = call(module, inputs, context)
       _, _, rest = nnx.split(module, nnx.Param, ...)

@@ -84,7 +84,7 @@ class _ConvNeXt(nnx.Module):
     self.spatial = spatial.SpatialHead(
       total, options.hidden, options.dropout, **common
     )
-    self.out = layers.Dense(options.hidden, num_outputs, scale=0.1, **common)
+    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
 
   def features(self, x, context):
     del context

@@ -117,15 +117,16 @@ class _EfficientNetLite0(nnx.Module):
     self.spatial = spatial.SpatialHead(
       total, options.hidden, options.dropout, **common
     )
-    self.out = layers.Dense(options.hidden, num_outputs, scale=0.1, **common)
+    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
 
   def features(self, x, context):
     if self.frozen:
       context = dataclasses.replace(context, train=False)
-    x = self.stem(x, context)
+    x = self.stem(x, context.of("stem"))
     pooled = []
     for i in range(self.read[-1] + 1):
-      x = getattr(self, f"block{i}")(x, context)
+      name = f"block{i}"
+      x = getattr(self, name)(x, context.of(name))
       if i in self.read:
         pooled.append(spatial.pool(x, self.cells))
     return jnp.concatenate(pooled, axis=-1)

@@ -28,12 +28,20 @@ class Context:
     keys: `[N]` typed PRNG keys, one an example; needed in training by dropout.
     mask: `[N]` bool, False for padding rows; None: all are real.
     axis_name: the mapped axis that the batch is spread over, under pmap.
+    frozen: stages that are not trained: their batch statistics are not, either.
   """
 
   train: bool = False
   keys: jax.Array | None = None
   mask: jax.Array | None = None
   axis_name: str | None = None
+  frozen: tuple[str, ...] = ()
+
+  def of(self, stage: str) -> "Context":
+    """The context of one stage."""
+    if stage not in self.frozen:
+      return self
+    return dataclasses.replace(self, train=False)
 
 
 class Turning(NamedTuple):

@@ -34,9 +34,7 @@ class _LocalStatistics(nnx.Module):
       rngs=rngs,
       dtype=dtype,
     )
-    self.out = layers.Dense(
-      options.hidden, num_outputs, rngs=rngs, scale=0.1, dtype=dtype
-    )
+    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
 
   def __call__(self, x, context):
     y = self.conv(x)

@@ -41,6 +41,12 @@ class Optimizer:
     clip_norm: global gradient norm above which gradients are scaled; 0: off.
     ema_decay: decay of the exponential moving average of the parameters and
       the batch statistics, which evaluation then uses; 0: off.
+    freeze: the last stage of a pretrained backbone that is not trained: with
+      all before it, it stays as it is, its batch statistics included ("block4";
+      the stages of a model are in its file). "all" freezes them all; "" none.
+    backbone_rate: factor of the learning rate for the pretrained stages.
+    layer_decay: a further factor from each of them to the one before, so that
+      what is nearest to the image moves the least.
   """
 
   learning_rate: float = 1e-3
@@ -48,6 +54,9 @@ class Optimizer:
   warmup: float = 0.05
   clip_norm: float = 0.0
   ema_decay: float = 0.0
+  freeze: str = ""
+  backbone_rate: float = 1.0
+  layer_decay: float = 1.0
 
   def __post_init__(self):
     errors.choose("optim.schedule", self.schedule, SCHEDULES)
@@ -58,6 +67,11 @@ class Optimizer:
       )
     errors.check_share("optim.warmup", self.warmup)
     errors.check_share("optim.ema_decay", self.ema_decay)
+    _check_positive("backbone_rate", self.backbone_rate)
+    if not 0 < self.layer_decay <= 1:
+      raise errors.UserError(
+        f"optim.layer_decay = {self.layer_decay} must be above 0 and at most 1"
+      )
 
   def schedule_fn(self, num_steps: int) -> optax.Schedule:
     """Step -> learning rate over a run of `num_steps`."""

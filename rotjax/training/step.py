@@ -17,7 +17,7 @@ import optax
 from rotjax import angles as angles_lib
 from rotjax import heads, models
 from rotjax.image import view as view_lib
-from rotjax.training import optim
+from rotjax.training import fine_tuning, optim
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -143,7 +143,11 @@ def init_state(
 
   Returns:
     A state on the default device.
+
+  Raises:
+    UserError: see `fine_tuning.plan`.
   """
+  plan = fine_tuning.plan(optimizer, model.stages)
   key = jax.random.key(seed)
   params, model_state = (
     jax.tree.map(jnp.asarray, weights) if weights else model.init(key)
@@ -158,7 +162,7 @@ def init_state(
     step=jnp.zeros((), jnp.int32),
     params=params,
     model_state=model_state,
-    opt_state=optimizer.transformation(num_steps).init(params),
+    opt_state=plan.transformation(num_steps).init(plan.trained(params)),
     ema_params=averages[0],
     ema_model_state=averages[1],
   )
@@ -191,8 +195,12 @@ def make_train_step(
   Returns:
     `step(state, batch) -> (state, metrics)` with scalars `loss`, `mae_deg`
     (infinite in between), `grad_norm`, `learning_rate` and `finite`.
+
+  Raises:
+    UserError: see `fine_tuning.plan`.
   """
-  transformation = optimizer.transformation(num_steps)
+  plan = fine_tuning.plan(optimizer, model.stages)
+  transformation = plan.transformation(num_steps)
   schedule = optimizer.schedule_fn(num_steps)
 
   def total(x):
@@ -213,37 +221,43 @@ def make_train_step(
     # Divided last: per-device means would weigh ragged shards wrongly.
     count = total(mask.sum(dtype=jnp.float32))
 
-    def loss_fn(params):
+    def loss_fn(trained):
       outputs, model_state = model.apply(
-        params,
+        plan.whole(trained, like=state.params),
         state.model_state,
         images,
         train=True,
         keys=model_keys,
         mask=mask,
         axis_name=axis_name,
+        frozen=plan.frozen,
       )
       # Under a user's x64 one-hot targets are float64.
       losses = head.loss(outputs, theta).astype(jnp.float32)
       losses = jnp.where(mask, losses, 0.0)
       return losses.sum() / count, (outputs, model_state)
 
+    before = plan.trained(state.params)
     (loss, (outputs, model_state)), grads = jax.value_and_grad(
       loss_fn, has_aux=True
-    )(state.params)
+    )(before)
     # Each device holds the gradient of its share of the global mean.
     grads = total(grads)
-    updates, opt_state = transformation.update(
-      grads, state.opt_state, state.params
+    updates, opt_state = transformation.update(grads, state.opt_state, before)
+    params = plan.whole(
+      optax.apply_updates(before, updates), like=state.params
     )
-    params = optax.apply_updates(state.params, updates)
     # Warmed up: the average of the first steps is not the initialisation.
     decay = jnp.minimum(
       optimizer.ema_decay, (1 + state.step) / (10 + state.step)
     )
     averages = [
-      None if before is None else _average(before, now, decay)
-      for before, now in (
+      # Of what is trained: rounding would move an average of constants.
+      average
+      and plan.whole(
+        _average(plan.trained(average), plan.trained(now), decay), like=now
+      )
+      for average, now in (
         (state.ema_params, params),
         (state.ema_model_state, model_state),
       )
