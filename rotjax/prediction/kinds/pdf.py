@@ -18,6 +18,8 @@ from rotjax.prediction.kinds import picture
 
 EXTRA = "rotjax[pdf]"
 NEEDS = ("pypdfium2", "pypdf")
+# It logs what it mends.
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 # A page is drawn so fine, but with no longer side than this, in pixels.
 _DPI, _MAX_SIDE = 150, 4096
 _POINTS = 72
@@ -32,23 +34,20 @@ class Document(picture.Document):
     self.path, self.notes = path, ()
     with self._drawn() as document:
       self.pages = len(document)
-    if not self.pages:
-      raise pictures.Unusable("a PDF without a page")
 
   @contextlib.contextmanager
   def _drawn(self):
     """PDFium's document, open."""
     try:
+      import pypdf  # noqa: F401
       import pypdfium2
     except ImportError:
       raise picture.extra_needed("PDF", EXTRA) from None
     with pictures.opened(self.path) as stream:
       try:
         document = pypdfium2.PdfDocument(stream)
-      except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-          raise pictures.Unusable("encrypted: it needs a password") from None
-        raise pictures.Unusable("not a PDF that can be read") from None
+      except pypdfium2.PdfiumError:
+        raise pictures.Unusable(_why_not(stream)) from None
       try:
         yield document
       finally:
@@ -67,12 +66,8 @@ class Document(picture.Document):
   def upright(
     self, angles: Sequence[float], how: picture.How
   ) -> tuple[bytes, picture.Changed]:
-    try:
-      import pypdf
-    except ImportError:
-      raise picture.extra_needed("PDF", EXTRA) from None
-    # It logs what it mends.
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    import pypdf
+
     data = io.BytesIO()
     changed: picture.Changed = ()
     with pictures.refusing():
@@ -87,6 +82,20 @@ class Document(picture.Document):
           changed = ("the places of links, comments and form fields",)
       writer.write(data)
     return data.getvalue(), changed
+
+
+def _why_not(stream) -> str:
+  """Why PDFium refuses a file; its own code may be that of an earlier one."""
+  import pypdf
+
+  with contextlib.suppress(Exception):  # of a dozen types
+    stream.seek(0)
+    reader = pypdf.PdfReader(stream)
+    if reader.is_encrypted:
+      return "encrypted: it needs a password"
+    if not reader.pages:
+      return "a PDF without a page"
+  return "not a PDF that can be read"
 
 
 def _turn(sheet, angle_deg: float, how: picture.How, writer) -> bool:

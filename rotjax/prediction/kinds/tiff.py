@@ -27,7 +27,7 @@ class Document(picture.Document):
     self.path, self.notes = path, ()
     # Where each page lies among the file's frames; beyond the last one the
     # page that a broken chain of directories leads to.
-    self._frames = _pages(path)
+    self._frames, self._broken_link = _pages(path)
     if not self._frames:  # another format under the name of a TIFF
       super().__init__(path)
     self.pages = max(len(self._frames), 1)
@@ -42,7 +42,7 @@ class Document(picture.Document):
       pictures.strict(),
       pictures.opened(self.path) as stream,
       pictures.refusing(),
-      PIL.Image.open(stream, formats=("TIFF",)) as file,
+      PIL.Image.open(self._mended(stream), formats=("TIFF",)) as file,
     ):
       file.seek(frame)
       # Pillow asks this of the first page alone.
@@ -50,6 +50,19 @@ class Document(picture.Document):
       if limit and file.width * file.height > limit:
         raise pictures.Unusable(f"more than {limit} pixels, Pillow's limit")
       return picture_pixels.shown(file)
+
+  def _mended(self, stream: BinaryIO) -> BinaryIO:
+    """The file, ended where its chain of pages breaks.
+
+    The library would print its own errors about the link to nowhere.
+    """
+    if self._broken_link is None:
+      return stream
+    data = bytearray(stream.read())
+    data[self._broken_link] = bytes(
+      self._broken_link.stop - self._broken_link.start
+    )
+    return io.BytesIO(data)
 
   def upright(
     self, angles: Sequence[float], how: picture.How
@@ -81,11 +94,12 @@ class Document(picture.Document):
     return part, (*left_out, *(f"EXIF {ifd.name}" for ifd in lost))
 
 
-def _pages(path: str) -> list[int | None]:
-  """Frames that are pages, in order; None in place of those that are lost."""
+def _pages(path: str) -> tuple[list[int | None], slice | None]:
+  """Frames that are pages, in order; None in place of those that are lost, and
+  the bytes of the link to them."""
   with pictures.strict(), pictures.opened(path) as stream:
     with pictures.refusing():
-      count, whole = _chain(stream)
+      count, broken = _chain(stream)
       stream.seek(0)
     try:
       with PIL.Image.open(stream, formats=("TIFF",)) as file:
@@ -93,10 +107,8 @@ def _pages(path: str) -> list[int | None]:
           n for n in range(count) if not _is_preview(file, n)
         ]
     except Exception:  # of a dozen types: `pictures.read` says what is wrong
-      return []
-  if not whole and found:
-    found.append(None)
-  return found
+      return [], None
+  return found + [None] * bool(found and broken), broken
 
 
 def _is_preview(file: Any, frame: int) -> bool:
@@ -107,8 +119,9 @@ def _is_preview(file: Any, frame: int) -> bool:
   return bool(file.tag_v2.get(rewrite.PAGE_KIND, 0) & rewrite.NO_PAGE)
 
 
-def _chain(stream: BinaryIO) -> tuple[int, bool]:
-  """How many directories of pages a TIFF has, and whether none is missing.
+def _chain(stream: BinaryIO) -> tuple[int, slice | None]:
+  """How many directories of pages a TIFF has, and the bytes of a link that
+  leads nowhere.
 
   Pillow takes the end of a file that was cut for its last page.
   """
@@ -117,15 +130,18 @@ def _chain(stream: BinaryIO) -> tuple[int, bool]:
   big = head[2:4] in (b"+\0", b"\0+")
   number, width, entry = ("Q", 8, 20) if big else ("I", 4, 12)
   counter, counted = ("Q", 8) if big else ("H", 2)
-  (at,) = struct.unpack_from(order + number, head, width if big else 4)
+  link = width if big else 4
+  (at,) = struct.unpack_from(order + number, head, link)
   seen: set[int] = set()
   while at and at not in seen:
-    seen.add(at)
-    stream.seek(at)
     try:
+      stream.seek(at)
       (entries,) = struct.unpack(order + counter, stream.read(counted))
-      stream.seek(at + counted + entries * entry)
-      (at,) = struct.unpack(order + number, stream.read(width))
-    except (struct.error, OverflowError):
-      return len(seen) - 1, False
-  return len(seen), True
+      after = at + counted + entries * entry
+      stream.seek(after)
+      (following,) = struct.unpack(order + number, stream.read(width))
+    except (struct.error, OverflowError, OSError):
+      return len(seen), slice(link, link + width)
+    seen.add(at)
+    link, at = after, following
+  return len(seen), None
