@@ -1,0 +1,205 @@
+"""The exact tilt of a page, from its lines.
+
+A network tells which way is up, and the angle to a degree or so. The rest is in
+the lines of text: seen along them, a page's ink lies in narrow bands with gaps
+between. What is measured is how uneven the ink is that way, for turns about
+the network's answer, on far more pixels than the network sees.
+
+The sum of the ink along a direction is had from the transforms of narrow strips
+across it, which are shifted against each other by as much as the direction
+asks for. Of that sum the energy within a band of frequencies counts, weighted
+by their squares: the sum of squared slopes, the criterion of Postl (1986) and
+Baird (1987).
+"""
+
+import dataclasses
+
+import numpy as np
+import PIL.Image
+import scipy.fft
+import scipy.ndimage
+
+from rotjax.image import pictures
+
+# The longer side of what is measured, pixels: .03 degrees are half of one.
+_SIDE = 1024
+_STRIP = 8
+# Periods across the lines, pixels, that are looked at.
+_LONGEST, _COARSE, _SHORTEST = 80.0, 14.0, 5.0
+_COARSE_STEP_DEG, _FINE_STEP_DEG = 0.25, 0.05
+# How far beside an answer lines are looked for, at most and at least.
+WIDEST_DEG, NARROWEST_DEG = 15.0, 1.0
+# Of the network's probability around its answer, the turns that are searched
+# hold so much.
+_SEARCHED = 0.99
+# The energy along lines, over the median of that of all turns.
+_LEAST_CONTRAST = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """What the lines of a picture say.
+
+  Attributes:
+    angle_deg: its turn, by its lines; the answer itself where there are none.
+    moved_deg: by how much that differs from the answer.
+    reason: why the answer was left as it is; "" where it was not.
+  """
+
+  angle_deg: float
+  moved_deg: float = 0.0
+  reason: str = ""
+
+
+def reach_deg(offset_deg: np.ndarray, mass: np.ndarray) -> float:
+  """How far a network's own spread lets its answer be moved.
+
+  The half width of the range about the answer that holds 99 % of the
+  probability within 45 degrees of it, from 1 to 15 degrees. What lies
+  farther, such as a second mode upside down, is another answer and no spread.
+
+  Args:
+    offset_deg: `[G]` directions, degrees away from the answer.
+    mass: `[G]` their probability.
+  """
+  far = np.abs(offset_deg)
+  order = np.argsort(far)
+  order = order[far[order] <= 45]
+  sums = np.cumsum(mass[order])
+  if not sums.size or not sums[-1] > 0:
+    return NARROWEST_DEG
+  at = int(np.searchsorted(sums, _SEARCHED * sums[-1]))
+  half = float(far[order[min(at, len(order) - 1)]])
+  return min(max(half, NARROWEST_DEG), WIDEST_DEG)
+
+
+def refine(
+  picture: PIL.Image.Image, angle_deg: float, reach_deg: float
+) -> Found:
+  """The turn of a page, from its lines, near to what a network says.
+
+  Args:
+    picture: of any mode, dark on light.
+    angle_deg: the network's answer, counter-clockwise.
+    reach_deg: lines may move it by so much, either way.
+
+  Raises:
+    pictures.Unusable: a mode that cannot be converted.
+  """
+  ink = _ink(picture, angle_deg)
+  if not ink.any():
+    return Found(angle_deg, reason="no ink")
+  spectrum, middle, frequency = _strips(ink)
+  # Turned back by the answer, the lines are level but for its error. All that
+  # a network may ever be moved by, so that the contrast is always the same.
+  wide = _steps(WIDEST_DEG, _COARSE_STEP_DEG)
+  energy = _energy(spectrum, middle, frequency, wide, _COARSE)
+  near = np.abs(wide) <= reach_deg + _COARSE_STEP_DEG / 2
+  at = int(np.argmax(np.where(near, energy, -1)))
+  if not energy[at] > _LEAST_CONTRAST * np.median(energy):
+    return Found(angle_deg, reason="no lines")
+  if at in (0, len(wide) - 1) or energy[at] < max(energy[at - 1 : at + 2]):
+    return Found(angle_deg, reason="lines beyond the network's spread alone")
+  fine = wide[at] + _steps(2 * _COARSE_STEP_DEG, _FINE_STEP_DEG)
+  energy = _energy(spectrum, middle, frequency, fine, _SHORTEST)
+  peak = int(np.clip(np.argmax(energy), 1, len(fine) - 2))
+  moved = float(fine[peak]) + _FINE_STEP_DEG * _parabola(
+    *energy[peak - 1 : peak + 2]
+  )
+  turned = (angle_deg + moved + 180) % 360 - 180
+  return Found(turned, moved)
+
+
+def _steps(reach: float, step: float) -> np.ndarray:
+  count = round(reach / step)
+  return step * np.arange(-count, count + 1)
+
+
+def _ink(picture: PIL.Image.Image, angle_deg: float) -> np.ndarray:
+  """float32 `[H, W]`: the page turned back; 1 is ink and 0 is paper.
+
+  Of what is dark only strokes count: neither the scanner's black border nor
+  shades of paper, which a closing takes for the background.
+  """
+  grey = pictures.flat(picture, 1)
+  shrink = max(grey.size) // _SIDE
+  if shrink > 1:
+    grey = grey.reduce(shrink)
+  if max(grey.size) > _SIDE:
+    grey.thumbnail((_SIDE, _SIDE), PIL.Image.Resampling.BOX, reducing_gap=None)
+  small = np.asarray(grey.reduce(4))
+  size = max(round(max(small.shape) / 25), 3)
+  behind = scipy.ndimage.grey_closing(small, size)
+  background = PIL.Image.fromarray(behind).resize(
+    grey.size, PIL.Image.Resampling.BILINEAR
+  )
+  dark = np.asarray(background).astype(np.int16) - np.asarray(grey)
+  level = np.clip(dark, 0, 255).astype(np.uint8)
+  # As dark as most strokes is as dark as it gets.
+  strokes = level[level > 32]
+  if not strokes.size:
+    return np.zeros(level.shape, np.float32)
+  top = float(np.median(strokes))
+  ink = PIL.Image.fromarray(
+    np.minimum(level * (255 / top), 255).astype(np.uint8)
+  )
+  turned = ink.rotate(-angle_deg, pictures.BICUBIC, expand=True, fillcolor=0)
+  return np.asarray(turned).astype(np.float32) / 255
+
+
+def _strips(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Spectra across the lines, of upright strips.
+
+  Returns:
+    `[F, N]` complex, `[N]` the strips' middles in pixels, `[F]` frequencies in
+    cycles a pixel, from `_LONGEST` to `_SHORTEST`.
+  """
+  height, width = ink.shape
+  count = -(-width // _STRIP)
+  padded = np.pad(ink, ((0, 0), (0, count * _STRIP - width)))
+  strips = padded.reshape(height, count, _STRIP).sum(-1)
+  # What the shifts move out at one end must not come in at the other.
+  length = scipy.fft.next_fast_len(
+    height + int(width * np.tan(np.deg2rad(WIDEST_DEG + 1))), real=True
+  )
+  spectrum = scipy.fft.rfft(strips, length, axis=0)
+  frequency = np.arange(len(spectrum)) / length
+  kept = (frequency >= 1 / _LONGEST) & (frequency <= 1 / _SHORTEST)
+  middle = (np.arange(count) - (count - 1) / 2) * _STRIP
+  return spectrum[kept], middle, frequency[kept]
+
+
+def _energy(spectrum, middle, frequency, angles_deg, shortest) -> np.ndarray:
+  """How uneven the ink is along lines of some tilts, counter-clockwise.
+
+  Args:
+    spectrum, middle, frequency: of `_strips`.
+    angles_deg: `[A]`.
+    shortest: period up to which frequencies count.
+
+  Returns:
+    `[A]`.
+  """
+  kept = frequency <= 1 / shortest
+  spectrum, frequency = spectrum[kept], frequency[kept]
+  # A line that rises to the right by the angle lies higher there: smaller y.
+  slope = np.tan(np.deg2rad(angles_deg))
+  # Powers of one factor a strip: a complex exponential for each is slow.
+  first = np.exp(-2j * np.pi * np.outer(frequency, slope) * middle[0])
+  step = np.exp(
+    -2j * np.pi * np.outer(frequency, slope) * (middle[1] - middle[0])
+    if len(middle) > 1
+    else np.zeros((len(frequency), len(slope)))
+  )
+  # Horner's scheme, from the last strip to the first.
+  total = np.zeros_like(step)
+  for column in spectrum.T[::-1]:
+    total = total * step + column[:, None]
+  total *= first
+  return (frequency[:, None] ** 2 * np.abs(total) ** 2).sum(0)
+
+
+def _parabola(left: float, middle: float, right: float) -> float:
+  """Where a parabola through three points, a step apart, has its top."""
+  bend = left - 2 * middle + right
+  return 0.5 * (left - right) / bend if bend < 0 else 0.0
