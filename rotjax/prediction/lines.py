@@ -12,6 +12,7 @@ by their squares: the sum of squared slopes, the criterion of Postl (1986) and
 Baird (1987).
 """
 
+from collections.abc import Sequence
 import dataclasses
 
 import numpy as np
@@ -19,7 +20,9 @@ import PIL.Image
 import scipy.fft
 import scipy.ndimage
 
+from rotjax import angles as angles_lib
 from rotjax.image import pictures
+from rotjax.prediction import answers as answers_lib
 
 # The longer side of what is measured, pixels: .03 degrees are half of one.
 _SIDE = 1024
@@ -32,6 +35,9 @@ WIDEST_DEG, NARROWEST_DEG = 15.0, 1.0
 # Of the network's probability around its answer, the turns that are searched
 # hold so much.
 _SEARCHED = 0.99
+# What a page that is set by its lines is off by, as a rule: two times what was
+# measured on rendered pages, for lines that are not quite straight.
+SPREAD_DEG = 0.05
 # The energy along lines, over the median of that of all turns.
 _LEAST_CONTRAST = 3.0
 
@@ -49,6 +55,54 @@ class Found:
   angle_deg: float
   moved_deg: float = 0.0
   reason: str = ""
+
+
+def small(picture: PIL.Image.Image) -> PIL.Image.Image:
+  """What `refine` looks at of a picture: grey, 1024 pixels long at most.
+
+  Raises:
+    pictures.Unusable: a mode that cannot be converted.
+  """
+  grey = pictures.flat(picture, 1)
+  shrink = max(grey.size) // _SIDE
+  if shrink > 1:
+    grey = grey.reduce(shrink)
+  if max(grey.size) > _SIDE:
+    grey.thumbnail((_SIDE, _SIDE), PIL.Image.Resampling.BOX, reducing_gap=None)
+  return grey
+
+
+def refined(
+  answers: answers_lib.Answers, pages: Sequence[PIL.Image.Image]
+) -> tuple[answers_lib.Answers, list[Found]]:
+  """A network's answers, moved to where the pages' lines are.
+
+  Args:
+    answers: to n pictures.
+    pages: the n pictures, from `small`.
+
+  Returns:
+    The answers with other angles, their densities as they were, and what was
+    found of each. Angles are known modulo the answers' period still.
+  """
+  offsets = angles_lib.difference(
+    answers.ring_deg, answers.angle_deg[:, None], answers.period_deg
+  )
+  found = [
+    refine(page, float(angle), reach_deg(offset, mass))
+    if np.isfinite(angle)
+    else Found(float(angle), reason="no answer")
+    for page, angle, offset, mass in zip(
+      pages, answers.angle_deg, offsets, answers.mass, strict=True
+    )
+  ]
+  angle_deg = np.array([f.angle_deg for f in found])
+  return (
+    dataclasses.replace(
+      answers, angle_deg=angles_lib.wrap(angle_deg, answers.period_deg)
+    ),
+    found,
+  )
 
 
 def reach_deg(offset_deg: np.ndarray, mass: np.ndarray) -> float:
@@ -79,7 +133,7 @@ def refine(
   """The turn of a page, from its lines, near to what a network says.
 
   Args:
-    picture: of any mode, dark on light.
+    picture: of any mode, dark on light; see `small`.
     angle_deg: the network's answer, counter-clockwise.
     reach_deg: lines may move it by so much, either way.
 
@@ -121,15 +175,10 @@ def _ink(picture: PIL.Image.Image, angle_deg: float) -> np.ndarray:
   Of what is dark only strokes count: neither the scanner's black border nor
   shades of paper, which a closing takes for the background.
   """
-  grey = pictures.flat(picture, 1)
-  shrink = max(grey.size) // _SIDE
-  if shrink > 1:
-    grey = grey.reduce(shrink)
-  if max(grey.size) > _SIDE:
-    grey.thumbnail((_SIDE, _SIDE), PIL.Image.Resampling.BOX, reducing_gap=None)
-  small = np.asarray(grey.reduce(4))
-  size = max(round(max(small.shape) / 25), 3)
-  behind = scipy.ndimage.grey_closing(small, size)
+  grey = small(picture)
+  rough = np.asarray(grey.reduce(4))
+  size = max(round(max(rough.shape) / 25), 3)
+  behind = scipy.ndimage.grey_closing(rough, size)
   background = PIL.Image.fromarray(behind).resize(
     grey.size, PIL.Image.Resampling.BILINEAR
   )
