@@ -1,12 +1,12 @@
 """`pages`: pages of text, drawn; upright by construction, free of licences."""
 
+from collections.abc import Iterator
 import dataclasses
 import hashlib
 import io
 import logging
 import os
 import pathlib
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np

@@ -27,6 +27,10 @@ from rotjax.prediction import answers as answers_lib
 # The longer side of what is measured, pixels: .03 degrees are half of one.
 _SIDE = 1024
 _STRIP = 8
+# A page is looked at in so many parts, side by side.
+_PARTS = 4
+# Ink at a picture's border fades over so many pixels: the border is no line.
+_FADE = 16
 # Periods across the lines, pixels, that are looked at.
 _LONGEST, _COARSE, _SHORTEST = 80.0, 14.0, 5.0
 _COARSE_STEP_DEG, _FINE_STEP_DEG = 0.25, 0.05
@@ -39,7 +43,7 @@ _SEARCHED = 0.99
 # measured on rendered pages, for lines that are not quite straight.
 SPREAD_DEG = 0.05
 # The energy along lines, over the median of that of all turns.
-_LEAST_CONTRAST = 3.0
+_LEAST_CONTRAST = 2.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,11 +147,11 @@ def refine(
   ink = _ink(picture, angle_deg)
   if not ink.any():
     return Found(angle_deg, reason="no ink")
-  spectrum, middle, frequency = _strips(ink)
+  spectrum, frequency = _strips(ink)
   # Turned back by the answer, the lines are level but for its error. All that
   # a network may ever be moved by, so that the contrast is always the same.
   wide = _steps(WIDEST_DEG, _COARSE_STEP_DEG)
-  energy = _energy(spectrum, middle, frequency, wide, _COARSE)
+  energy = _energy(spectrum, frequency, wide, _COARSE)
   near = np.abs(wide) <= reach_deg + _COARSE_STEP_DEG / 2
   at = int(np.argmax(np.where(near, energy, -1)))
   if not energy[at] > _LEAST_CONTRAST * np.median(energy):
@@ -155,7 +159,7 @@ def refine(
   if at in (0, len(wide) - 1) or energy[at] < max(energy[at - 1 : at + 2]):
     return Found(angle_deg, reason="lines beyond the network's spread alone")
   fine = wide[at] + _steps(2 * _COARSE_STEP_DEG, _FINE_STEP_DEG)
-  energy = _energy(spectrum, middle, frequency, fine, _SHORTEST)
+  energy = _energy(spectrum, frequency, fine, _SHORTEST)
   peak = int(np.clip(np.argmax(energy), 1, len(fine) - 2))
   moved = float(fine[peak]) + _FINE_STEP_DEG * _parabola(
     *energy[peak - 1 : peak + 2]
@@ -189,19 +193,26 @@ def _ink(picture: PIL.Image.Image, angle_deg: float) -> np.ndarray:
   if not strokes.size:
     return np.zeros(level.shape, np.float32)
   top = float(np.median(strokes))
-  ink = PIL.Image.fromarray(
-    np.minimum(level * (255 / top), 255).astype(np.uint8)
-  )
+  level = np.minimum(level * (255 / top), 255)
+  level *= np.outer(*(_fading(length) for length in level.shape))
+  ink = PIL.Image.fromarray(level.astype(np.uint8))
   turned = ink.rotate(-angle_deg, pictures.BICUBIC, expand=True, fillcolor=0)
   return np.asarray(turned).astype(np.float32) / 255
 
 
-def _strips(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _fading(length: int) -> np.ndarray:
+  """`[length]`: 1, but for its ends, where it falls to 0."""
+  at = np.arange(length)
+  far = (np.minimum(at, at[::-1]) + 0.5) / _FADE
+  return np.minimum(far, 1).astype(np.float32)
+
+
+def _strips(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """Spectra across the lines, of upright strips.
 
   Returns:
-    `[F, N]` complex, `[N]` the strips' middles in pixels, `[F]` frequencies in
-    cycles a pixel, from `_LONGEST` to `_SHORTEST`.
+    `[F, N]` complex, and `[F]` frequencies in cycles a pixel, from `_LONGEST`
+    to `_SHORTEST`.
   """
   height, width = ink.shape
   count = -(-width // _STRIP)
@@ -214,15 +225,14 @@ def _strips(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   spectrum = scipy.fft.rfft(strips, length, axis=0)
   frequency = np.arange(len(spectrum)) / length
   kept = (frequency >= 1 / _LONGEST) & (frequency <= 1 / _SHORTEST)
-  middle = (np.arange(count) - (count - 1) / 2) * _STRIP
-  return spectrum[kept], middle, frequency[kept]
+  return spectrum[kept], frequency[kept]
 
 
-def _energy(spectrum, middle, frequency, angles_deg, shortest) -> np.ndarray:
+def _energy(spectrum, frequency, angles_deg, shortest) -> np.ndarray:
   """How uneven the ink is along lines of some tilts, counter-clockwise.
 
   Args:
-    spectrum, middle, frequency: of `_strips`.
+    spectrum, frequency: of `_strips`.
     angles_deg: `[A]`.
     shortest: period up to which frequencies count.
 
@@ -233,19 +243,20 @@ def _energy(spectrum, middle, frequency, angles_deg, shortest) -> np.ndarray:
   spectrum, frequency = spectrum[kept], frequency[kept]
   # A line that rises to the right by the angle lies higher there: smaller y.
   slope = np.tan(np.deg2rad(angles_deg))
+  # Columns of text need not have their lines at the same height, and two that
+  # are shifted by half a line look level when they are not: parts of a page are
+  # looked at one by one.
+  size = -(-spectrum.shape[1] // _PARTS)
+  padding = size * _PARTS - spectrum.shape[1]
+  spectrum = np.pad(spectrum, ((0, 0), (0, padding)))
+  spectrum = spectrum.reshape(len(spectrum), _PARTS, size)
   # Powers of one factor a strip: a complex exponential for each is slow.
-  first = np.exp(-2j * np.pi * np.outer(frequency, slope) * middle[0])
-  step = np.exp(
-    -2j * np.pi * np.outer(frequency, slope) * (middle[1] - middle[0])
-    if len(middle) > 1
-    else np.zeros((len(frequency), len(slope)))
-  )
-  # Horner's scheme, from the last strip to the first.
-  total = np.zeros_like(step)
-  for column in spectrum.T[::-1]:
-    total = total * step + column[:, None]
-  total *= first
-  return (frequency[:, None] ** 2 * np.abs(total) ** 2).sum(0)
+  step = np.exp(-2j * np.pi * np.outer(frequency, slope) * _STRIP)[:, None]
+  # Horner's scheme, from the last strip of each part to the first.
+  total = np.zeros((len(spectrum), _PARTS, len(slope)), step.dtype)
+  for strip in np.moveaxis(spectrum, -1, 0)[::-1]:
+    total = total * step + strip[..., None]
+  return np.einsum("f,fpa->a", frequency**2, np.abs(total) ** 2)
 
 
 def _parabola(left: float, middle: float, right: float) -> float:

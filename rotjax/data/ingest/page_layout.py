@@ -116,7 +116,9 @@ def _style(rng, faces, width, height, side) -> _Style:
     face=face,
     size=max(round(size), 3),
     pitch=pitch * size,
-    align=str(rng.choice(["ragged", "justified", "centred"], p=[0.5, 0.4, 0.1])),
+    align=str(
+      rng.choice(["ragged", "justified", "centred"], p=[0.5, 0.4, 0.1])
+    ),
     indent=float(rng.uniform(1, 3)) * size if indented else 0.0,
     gap=(0.0 if indented else float(rng.uniform(0.3, 1.2))) * pitch * size,
     ink=int(rng.integers(0, 90)),
