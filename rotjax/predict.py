@@ -37,6 +37,8 @@ def main(argv: Sequence[str]) -> int:
     picture_files.find(_paths(args.paths), kinds.readable(), kinds.extras())
   )
   predictor = predictor_lib.load(model, args.tta)
+  refine = args.refine or ("lines" if predictor.spec.data == "pages" else "")
+  options = dataclasses.replace(options, refine=refine == "lines")
   command = pipeline.Pipeline(predictor, options, _tell, output, sheet)
   rows = []
   try:
@@ -78,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     "--tta",
     choices=("none", "rot90"),
     help="average over the four quarter turns; as the run's eval.tta if not",
+  )
+  p.add_argument(
+    "--refine",
+    choices=("lines", "none"),
+    help="set the angle by a page's lines, near the model's own (lines where"
+    " it was trained on pages, else none)",
   )
   p.add_argument("--json", action="store_true", help="a JSON object a line")
   p.add_argument(
@@ -207,6 +215,7 @@ def _output(args: argparse.Namespace, options: Any, model: pathlib.Path) -> Any:
   if args.in_place:
     return in_place.Backup(folder)
   settings = {**dataclasses.asdict(options), "tta": args.tta}
+  settings["refine"] = args.refine
   for part in (model, model / "summary.json"):
     if part.exists():
       settings[str(part)] = part.stat().st_mtime_ns

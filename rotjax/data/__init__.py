@@ -17,7 +17,7 @@ A new one is a class in a file of this folder and a line in DATASETS.
 from collections.abc import Callable
 import functools
 
-from rotjax.data import csv, folder, mnist, mnist_5k, tfds
+from rotjax.data import csv, folder, mnist, mnist_5k, pages, tfds
 from rotjax.data.split import SPLITS, Split
 from rotjax.data.streamed import Streamed
 
@@ -27,6 +27,7 @@ DATASETS = {
   "fashion_mnist": mnist.FashionMnist,
   "folder": folder.Folder,
   "csv": csv.Csv,
+  "pages": pages.Pages,
 }
 tfds.Tfds.others = tuple(DATASETS)
 

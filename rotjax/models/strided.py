@@ -22,9 +22,9 @@ class _Strided(nnx.Module):
       if options.norm != "none":
         setattr(self, f"norm{i}", layers.NORMS[options.norm](size))
       height, width, features = -(-height // 2), -(-width // 2), size
-    self.hidden = layers.Dense(
-      height * width * features, options.hidden, rngs=rngs, dtype=dtype
-    )
+    self.pool = options.pool
+    size = features if self.pool == "mean" else height * width * features
+    self.hidden = layers.Dense(size, options.hidden, rngs=rngs, dtype=dtype)
     self.dropout = layers.Dropout(options.dropout, salt=0)
     # A small last layer starts every head near its uninformed answer.
     self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
@@ -35,6 +35,8 @@ class _Strided(nnx.Module):
       if hasattr(self, f"norm{i}"):
         x = getattr(self, f"norm{i}")(x, context)
       x = jax.nn.relu(x)
+    if self.pool == "mean":
+      x = x.mean((1, 2))
     x = jax.nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
     return self.out(self.dropout(x, context))
 
@@ -49,6 +51,8 @@ class Strided:
     hidden: width of the hidden layer.
     norm: "none", "group" or "batch", after each convolution.
     dropout: rate in front of the last layer.
+    pool: "none" hands all that the convolutions find to the hidden layer;
+      "mean" its mean over the picture: what is there, and not where.
   """
 
   widths: tuple[int, ...] = (24, 48, 96)
@@ -56,6 +60,7 @@ class Strided:
   hidden: int = 128
   norm: str = "none"
   dropout: float = 0.0
+  pool: str = "none"
 
   def __post_init__(self):
     if len(self.widths) != len(self.kernels):
@@ -66,6 +71,7 @@ class Strided:
     layers.check_sizes("widths", self.widths, 2**14)
     layers.check_sizes("kernels", self.kernels, 64)
     layers.check_sizes("hidden", (self.hidden,), 2**16)
+    errors.choose("model.pool", self.pool, ("none", "mean"))
     errors.choose("model.norm", self.norm, ("none", *layers.NORMS))
     layers.check_rate("dropout", self.dropout)
 

@@ -25,6 +25,17 @@ def _signed(angle_deg: float) -> str:
   return "0.0°" if text in ("+0.0°", "-0.0°") else text
 
 
+def _asides(row: dict[str, Any]) -> str:
+  """What else is to be known of an angle."""
+  if row["blank"]:
+    return ", but blank"
+  if "moved_deg" not in row:
+    return ""
+  if row["not_moved"]:
+    return f", {row['not_moved']}"
+  return f", by its lines ({row['moved_deg']:+.2f}°)"
+
+
 def table(
   rows: Sequence[dict[str, Any]], spec: Any, within: Sequence[float]
 ) -> str:
@@ -45,7 +56,7 @@ def table(
     if second:
       also = f"{_signed(second['angle_deg'])} ({second['within_15_deg']:.0%})"
     sure = [f"{row[rows_lib.within_key(d)]:.0%}" for d in within]
-    words = answers.in_words(angle) + (", but blank" if row["blank"] else "")
+    words = answers.in_words(angle) + _asides(row)
     name = page_name(row["path"], row["page"])
     lines.append([name, _signed(angle), words, *sure, also])
   widths = [max(map(len, column)) for column in zip(*lines)]
@@ -80,7 +91,7 @@ def as_csv(rows: Iterable[dict[str, Any]], within: Sequence[float]) -> bytes:
       "page",
       "angle_deg",
       *map(rows_lib.within_key, within),
-      "spread_deg",
+      *("spread_deg", "moved_deg", "not_moved"),
     ),
     *("blank", "outcome", "turned_back_deg", "upright"),
   ]

@@ -16,6 +16,7 @@ from rotjax.prediction import (
   in_place,
   journal,
   kinds,
+  lines,
   listing,
   outputs,
   predictor,
@@ -38,6 +39,8 @@ class Options:
     at_least, snap: which tilts are left alone, see `turns.settled`.
     sure: the least probability within the most of `within` with which a file is
       turned; None turns all.
+    refine: whether answers are moved to where the lines of a page are, see
+      `lines.refined`.
   """
 
   within: tuple[float, ...] = (5.0, 15.0)
@@ -45,6 +48,7 @@ class Options:
   at_least: float = 0.0
   snap: bool = False
   sure: float | None = None
+  refine: bool = False
 
 
 @dataclasses.dataclass
@@ -97,18 +101,18 @@ class Pipeline:
     self, found: Iterable[picture_files.Found | picture_files.LeftOut]
   ) -> Iterator[dict[str, Any]]:
     """Yields what is told of each page that can be read, a file at a time."""
-    batch: list[tuple[_Job, int, np.ndarray]] = []
+    batch: list[tuple[_Job, int, np.ndarray, Any]] = []
     waiting: collections.deque[_Job] = collections.deque()
     for job in self._jobs(found):
       waiting.append(job)
       if job.done is None:
         job.missing = job.document.pages
         for page in range(job.document.pages):
-          square = self._square(job, page)
-          if square is None:
+          seen = self._seen(job, page)
+          if seen is None:
             job.missing -= 1
             continue
-          batch.append((job, page, square))
+          batch.append((job, page, *seen))
           if len(batch) == predictor.BATCH:
             self._answer(batch)
             batch = []
@@ -136,8 +140,9 @@ class Pipeline:
         continue
       yield _Job(item, document)
 
-  def _square(self, job, page):
-    """What the network sees of a page; None if it cannot be read."""
+  def _seen(self, job, page):
+    """What the network sees of a page, and what its lines are looked for in,
+    if they are; None if it cannot be read."""
     path = job.found.path
     try:
       shown = job.document.read(page)
@@ -145,13 +150,14 @@ class Pipeline:
         self._own.append(path)
         return None
       square = pictures.square(shown, self._predictor.spec)
+      small = lines.small(shown) if self._options.refine else None
     except (pictures.Unusable, MemoryError) as error:
       self._damaged(job, page, error)
       return None
     if not page:
       for note in job.document.notes:
         self._tell(path, note)
-    return square
+    return square, small
 
   def _damaged(self, job, page, error) -> None:
     job.damaged.append(page)
@@ -161,9 +167,14 @@ class Pipeline:
   def _answer(self, batch) -> None:
     if not batch:
       return
-    answers = self._predictor.answer(np.stack([s for _, _, s in batch]))
-    rows = rows_lib.of(answers, self._predictor.spec, self._options.within)
-    for (job, page, _), row in zip(batch, rows):
+    answers = self._predictor.answer(np.stack([b[2] for b in batch]))
+    found: list[lines.Found | None] = [None] * len(batch)
+    if self._options.refine:
+      answers, found[:] = lines.refined(answers, [b[3] for b in batch])
+    rows = rows_lib.of(
+      answers, self._predictor.spec, self._options.within, found
+    )
+    for (job, page, *_), row in zip(batch, rows):
       job.missing -= 1
       if row is None:
         self._damaged(job, page, "the network's answer is not a number")

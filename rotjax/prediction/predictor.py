@@ -49,6 +49,7 @@ class Spec:
       degrees; None where that is not known.
     trained_values_deg: the turns, where they are a short list.
     threshold: of the run's view, too.
+    data: `data.name` of the run; "" where that is not known.
   """
 
   size: int
@@ -62,6 +63,7 @@ class Spec:
   trained_range_deg: tuple[float, float] | None = None
   trained_values_deg: tuple[float, ...] | None = None
   threshold: float = 0.0
+  data: str = ""
 
   @property
   def trained(self) -> str:
@@ -233,6 +235,7 @@ def describe_run(
     tta=tta,
     **trained_on,
     threshold=view.threshold,
+    data=run.config.data.name,
   )
   state = run.best(experiment)
 

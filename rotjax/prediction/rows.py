@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rotjax.prediction import answers as answers_lib
+from rotjax.prediction import lines
 
 
 def within_key(degrees: float) -> str:
@@ -14,9 +15,19 @@ def within_key(degrees: float) -> str:
 
 
 def of(
-  answers: answers_lib.Answers, spec: Any, within: Sequence[float]
+  answers: answers_lib.Answers,
+  spec: Any,
+  within: Sequence[float],
+  found: Sequence[lines.Found | None] | None = None,
 ) -> Iterator[dict[str, Any] | None]:
-  """What is told of each page; None of an answer that is no number."""
+  """What is told of each page; None of an answer that is no number.
+
+  Args:
+    answers: to the pages, moved to their lines where those were looked for.
+    spec: of the predictor.
+    within: degrees for which the probability is told.
+    found: what the lines of each page said; None where they were not asked.
+  """
   near = [answers.within(degrees) for degrees in within]
   spread, blank = answers.spread(), answers.blank
   if blank is None:
@@ -39,4 +50,9 @@ def of(
         "angle_deg": round(also, 4),
         "within_15_deg": round(share, 4),
       }
+    if found and (by_lines := found[n]):
+      row["moved_deg"] = round(by_lines.moved_deg, 4)
+      row["not_moved"] = by_lines.reason or None
+      if not by_lines.reason:
+        row["spread_deg"] = lines.SPREAD_DEG
     yield row | {"blank": bool(blank[n]), **trained}
