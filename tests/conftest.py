@@ -3,8 +3,11 @@
 Set when pytest loads this file, before any test module can start a backend.
 """
 
+import ctypes
+import functools
 import os
 import pathlib
+import sys
 
 import hypothesis
 import jax
@@ -52,11 +55,40 @@ hypothesis.settings.load_profile("rotjax")
 def compiler(request):
   """Compiles a module marked `optimized` as in production, others quickly."""
   optimized = request.node.get_closest_marker("optimized") is not None
-  # A worker that kept every module's programs would need several GB.
+  # A worker that kept every module's programs would need several GB, also of
+  # memory that is free and that glibc gives back only when asked to.
   jax.clear_caches()
+  if sys.platform == "linux":
+    getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
   jax.config.update("jax_disable_most_optimizations", not optimized)
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv(_UNOPTIMIZED, str(int(not optimized)))
+    yield
+
+
+@pytest.fixture(scope="module")
+def quick_runs(compiler):
+  """A module's runs compile what they share once, and draw no plots.
+
+  Tracing, lowering, loading and matplotlib are two thirds of what a run of a
+  few steps takes. The builders are pure: what they built for one run is right
+  for the next that is described by equal values.
+  """
+  from rotjax import models
+  from rotjax.evaluation import evaluator
+  from rotjax.figures import plots
+  from rotjax.training import step
+  from rotjax.training.executors import program
+
+  builders = ((models, "build"), (program, "build"), (step, "make_train_step"))
+  kind = evaluator.Evaluator
+  with pytest.MonkeyPatch.context() as patch:
+    for module, name in builders:
+      patch.setattr(module, name, functools.cache(getattr(module, name)))
+    for name in ("_score", "_predict"):
+      shared = functools.cache(getattr(kind, name).func)
+      patch.setattr(kind, name, property(shared))
+    patch.setattr(plots, "write_all", lambda *_: {})
     yield
 
 

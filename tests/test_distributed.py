@@ -148,51 +148,59 @@ def _ended(job, seconds=400):
   return [p.returncode for p in job], errs
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
+_SLOW = [("jit", (3, 4)), ("pmap", (0,)), ("pmap", (3, 4))]
+
+
+@pytest.fixture(
+  scope="module",
+  params=[("jit", (0,))]
+  + [pytest.param(case, marks=pytest.mark.slow) for case in _SLOW],
+  ids=str,
+)
+def found(request, tmp_path_factory):
+  """An executor's name, the seeds, and what two processes made of them."""
+  name, seeds = request.param
   file = tmp_path_factory.mktemp("job") / "found.npz"
-  statuses, errs = _ended(_job("-m", "tests.two_processes", str(file)))
+  job = _job("-m", "tests.two_processes", str(file), name, *map(str, seeds))
+  statuses, errs = _ended(job)
   assert statuses == [0, 0], errs
-  return np.load(file)
+  return seeds, np.load(file)
 
 
-@pytest.mark.parametrize("name", ["jit", "pmap"])
-def test_two_processes_train_as_one_device_does(found, name):
+def test_two_processes_train_as_one_device_does(found):
+  seeds, arrays = found
   experiment = training.experiment(training.BATCH_NORM_AND_DROPOUT)
   how = {"change": training.ragged, "steps": two_processes.STEPS}
   device = jax.devices()[:1]
-  for seeds in ((0,), two_processes.SEEDS):
-    for r, seed in enumerate(seeds):
-      state, metrics = training.run(
-        experiment, "jit", device, seeds=(seed,), **how
-      )
-      losses = np.array([m["loss"][0, 0] for m in metrics])
-      got = found[f"{name}{len(seeds)}/loss"][:, r]
-      assert np.ptp(losses) > 0.01  # no constant to agree on
-      # vmapped seeds multiply in another order.
-      np.testing.assert_allclose(
-        got, losses, atol=1e-6 if len(seeds) == 1 else 1e-5
-      )
+  for r, seed in enumerate(seeds):
+    state, metrics = training.run(
+      experiment, "jit", device, seeds=(seed,), **how
+    )
+    losses = np.array([m["loss"][0, 0] for m in metrics])
+    assert np.ptp(losses) > 0.01  # no constant to agree on
+    # vmapped seeds multiply in another order.
+    atol = 1e-6 if len(seeds) == 1 else 1e-5
+    np.testing.assert_allclose(arrays["loss"][:, r], losses, atol=atol)
+    if len(seeds) == 1:
       leaves = jax.tree.leaves(state.ema_params)
       params = np.concatenate([x.ravel() for x in leaves])
-      whole = found[f"{name}{len(seeds)}/params"]
-      if len(seeds) == 1:
-        np.testing.assert_allclose(whole, params, rtol=1e-4, atol=1e-6)
+      np.testing.assert_allclose(arrays["params"], params, rtol=1e-4, atol=1e-6)
 
 
 def test_an_evaluation_shared_by_processes_is_the_same(found):
+  _, arrays = found
   experiment = training.experiment(training.BATCH_NORM_AND_DROPOUT)
   state = jax.device_get(experiment.init_state(0))
   network = state.params, state.model_state
   split = experiment.split("test").rows(np.arange(70))
   evaluator = experiment.evaluator()
   p = evaluator(*network, split, evaluator.calibrate(*network, split))
-  np.testing.assert_allclose(found["decoded"], p.predicted_deg, atol=1e-3)
+  np.testing.assert_allclose(arrays["decoded"], p.predicted_deg, atol=1e-3)
   np.testing.assert_allclose(
-    found["crps"], p.scores["recalibrated_crps_deg"], atol=1e-3
+    arrays["crps"], p.scores["recalibrated_crps_deg"], atol=1e-3
   )
   # A process that asked less often than the other would leave it waiting.
-  assert found["asked"][0] == found["asked"][1] >= 2
+  assert arrays["asked"][0] == arrays["asked"][1] >= 2
 
 
 _RUN = (
@@ -207,6 +215,7 @@ def _steps(folder):
   return [json.loads(line)["step"] for line in lines]
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_all_and_one_goes_on(tmp_path):
   whole, stopped = tmp_path / "whole", tmp_path / "stopped"
   alone = _job(*_RUN, "--workdir", str(whole), count=1)

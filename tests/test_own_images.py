@@ -10,6 +10,8 @@ from rotjax import errors
 from rotjax.config import load, resolve, validate
 from rotjax.run import train
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 SMALL = {
   "data.side": 24,
   "data.test_share": 0.2,

@@ -1,6 +1,7 @@
-"""What test_processes.py starts twice: one job of two processes.
+"""What test_distributed.py starts twice: one job of two processes.
 
-Each has two CPU devices. Process 0 leaves what it found in the file named.
+Each has two CPU devices. Process 0 leaves what it found in the file named, of
+the executor named and the seeds after it.
 """
 
 import os
@@ -10,33 +11,28 @@ import jax
 import numpy as np
 
 from rotjax import distributed, errors
-from rotjax.training import executors
 from tests import training
 
 STEPS = 20
-SEEDS = (3, 4)
 
 
-def _train():
+def _train(name, seeds):
   experiment = training.experiment(training.BATCH_NORM_AND_DROPOUT)
-  found = {}
-  for name in executors.EXECUTORS:
-    for seeds in ((0,), SEEDS):
-      state, metrics = training.run(
-        experiment,
-        name,
-        jax.devices(),
-        seeds,
-        change=training.ragged,
-        steps=STEPS,
-        # Each process brings the images of its own devices.
-        streamed=len(seeds) > 1,
-      )
-      key = f"{name}{len(seeds)}"
-      found[f"{key}/loss"] = [m["loss"][0] for m in metrics]
-      leaves = jax.tree.leaves(state.ema_params)
-      found[f"{key}/params"] = np.concatenate([x.ravel() for x in leaves])
-  return found
+  state, metrics = training.run(
+    experiment,
+    name,
+    jax.devices(),
+    seeds,
+    change=training.ragged,
+    steps=STEPS,
+    # Each process brings the images of its own devices.
+    streamed=len(seeds) > 1,
+  )
+  leaves = jax.tree.leaves(state.ema_params)
+  return {
+    "loss": [m["loss"][0] for m in metrics],
+    "params": np.concatenate([x.ravel() for x in leaves]),
+  }
 
 
 def _evaluate():
@@ -93,9 +89,10 @@ def main():
   distributed.start("auto")
   assert distributed.count() == 2 and jax.device_count() == 4
   _agree()
-  found = {**_train(), **_evaluate()}
+  file, name, *seeds = sys.argv[1:]
+  found = {**_train(name, tuple(map(int, seeds))), **_evaluate()}
   if distributed.is_main():
-    np.savez(sys.argv[1], **found)
+    np.savez(file, **found)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from rotjax.ablation import arms, launchers, manifest, sweep
 from rotjax.ablation.launchers import local
 from rotjax.run import locking
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 EXPERIMENT = '''"""Which arm?"""
 from rotjax.config import base
 

@@ -13,6 +13,8 @@ from rotjax.ablation import arms, manifest
 from tests import slurm
 from tests.ablation import test_ablate
 
+pytestmark = pytest.mark.slow
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _TEMPLATES = _ROOT / "experiments" / "cluster" / "slurm"
 SINGLE = _TEMPLATES / "single.sbatch"

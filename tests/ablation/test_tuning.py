@@ -8,6 +8,8 @@ from rotjax import errors
 from rotjax.ablation import tuning
 from rotjax.config import base, resolve
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 TINY = {
   "batch_size": 16,
   "model.widths": (8, 8, 8),

@@ -12,6 +12,8 @@ from rotjax.prediction import predictor
 from rotjax.run import train
 from tests import training
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 CLOSED = [
   {},
   {"range_deg": (0.0, 360.0)},

@@ -25,6 +25,8 @@ from rotjax.models import strided
 from rotjax.prediction import model_file, predictor
 from rotjax.run import train
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 # What a machine that only predicts need not have.
 _BLOCKED = ("flax", "orbax", "tensorflow_datasets", "optax", "tensorboardX")
 _WITHOUT = f"""

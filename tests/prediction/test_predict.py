@@ -25,6 +25,8 @@ from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import predictor
 from rotjax.run import train
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 TINY = {
   "num_steps": 40,
   "batch_size": 32,

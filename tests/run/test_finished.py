@@ -14,6 +14,8 @@ from rotjax.run import checkpoint, train
 from rotjax.run import finished as finished_lib
 from tests import training
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 TINY = {
   **training.SMALL,
   "num_steps": 6,

@@ -17,8 +17,11 @@ from rotjax.config import base, resolve, validate
 from rotjax.data import batches, mnist_5k
 from rotjax.data.store import prepare, read, records
 from rotjax.evaluation import evaluator
+from rotjax.figures import plots
 from rotjax.run import train
 from rotjax.training import executors
+
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 TINY = {
   "num_steps": 12,
@@ -70,18 +73,9 @@ def test_a_run_leaves_a_folder_that_explains_itself(finished):
     "config.json",
     "identity.json",
     "metrics.jsonl",
-    "plots",
     "predictions.npz",
     "summary.json",
     "tensorboard",
-  }
-  assert {p.name for p in (finished / "plots").iterdir()} == {
-    "curves.png",
-    "donut.png",
-    "error_by_angle.png",
-    "gallery.png",
-    "predicted_against_true.png",
-    "reliability.png",
   }
   summary = _summary(finished)
   assert summary["step"] in (6, 12)
@@ -268,10 +262,10 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(
 
 
 def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
-  options = dict(num_seeds=2, num_steps=4, checkpoint__every_steps=4)
   for mode in ("off", "on"):
     folder = tmp_path / mode
-    assert train.train(_config(seeds_together=mode, **options), folder) == 0
+    config = _config(seeds_together=mode, num_seeds=2)
+    assert train.train(config, folder) == 0
     assert {p.name for p in folder.iterdir()} == {
       ".lock",
       "config.json",
@@ -288,19 +282,31 @@ def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
   assert off["test"]["mae_deg"] == pytest.approx(np.mean(maes))
   assert off["test_sd"]["mae_deg"] == pytest.approx(np.std(maes, ddof=1))
   assert maes[0] != maes[1]
-  # Four steps in, one program and two still agree to rounding.
+  # Few steps in, one program and two still agree to rounding.
   assert on["test"]["mae_deg"] == pytest.approx(
     off["test"]["mae_deg"], rel=1e-2
   )
 
 
 def test_a_seed_of_several_equals_its_own_single_run(tmp_path):
-  options = dict(num_steps=4, checkpoint__every_steps=4)
-  train.train(_config(num_seeds=2, **options), tmp_path / "two")
-  train.train(_config(seed=1, **options), tmp_path / "one")
+  train.train(_config(num_seeds=2), tmp_path / "two")
+  train.train(_config(seed=1), tmp_path / "one")
   a = np.load(tmp_path / "two" / "seed-1" / "predictions.npz")["predicted_deg"]
   b = np.load(tmp_path / "one" / "predictions.npz")["predicted_deg"]
   np.testing.assert_array_equal(a, b)
+
+
+def test_plots_that_cannot_be_drawn_cost_no_result(
+  tmp_path, monkeypatch, caplog
+):
+  def write_all(*_):
+    raise ValueError("two\nlines")
+
+  monkeypatch.setattr(plots, "write_all", write_all)
+  assert train.train(_config(), tmp_path / "run") == 0
+  assert _summary(tmp_path / "run")["test"]["mae_deg"] > 0
+  (told,) = [r.message for r in caplog.records if "be drawn" in r.message]
+  assert "two lines" in told
 
 
 def _no_memory(*_, **__):
@@ -365,16 +371,16 @@ def test_a_folder_with_foreign_files_is_refused_and_kept(tmp_path):
   assert (tmp_path / "thesis.tex").read_text() == "mine"
 
 
-def test_overwrite_deletes_only_what_a_run_writes(tmp_path):
-  options = dict(num_steps=2, checkpoint__every_steps=2)
-  train.train(_config(**options), tmp_path / "run")
-  (tmp_path / "run" / "notes.txt").write_text("mine")
-  stale = tmp_path / "run" / "checkpoints" / "latest" / "1"
-  shutil.copytree(stale.with_name("2"), stale)
-  train.train(_config(seed=5, **options), tmp_path / "run", overwrite=True)
+def test_overwrite_deletes_only_what_a_run_writes(finished, tmp_path):
+  run = tmp_path / "run"
+  shutil.copytree(finished, run)
+  (run / "notes.txt").write_text("mine")
+  stale = run / "checkpoints" / "latest" / "1"
+  shutil.copytree(stale.with_name("12"), stale)
+  train.train(_config(seed=5), run, overwrite=True)
   assert not stale.exists()
-  assert _summary(tmp_path / "run")["seed"] == 5
-  assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+  assert _summary(run)["seed"] == 5
+  assert (run / "notes.txt").read_text() == "mine"
 
 
 def test_eval_without_a_run_is_refused(tmp_path):
@@ -413,8 +419,7 @@ def test_a_short_training_beats_chance(tmp_path):
 
 
 def test_the_second_test_may_be_scipys(tmp_path):
-  config = _config(num_steps=4, checkpoint__every_steps=4, eval__warp="scipy")
-  train.train(config, tmp_path / "run")
+  train.train(_config(eval__warp="scipy"), tmp_path / "run")
   summary = _summary(tmp_path / "run")
   other, test = summary["test_other_warp"], summary["test"]
   assert other.keys() == test.keys() - {k for k in test if "chance" in k}

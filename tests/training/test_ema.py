@@ -18,6 +18,8 @@ from rotjax.training import executors
 from rotjax.training import step as step_lib
 from tests import training
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 DECAY, STEPS = 0.5, 5
 
 
