@@ -13,6 +13,8 @@ import numpy as np
 import scipy.optimize
 import scipy.stats
 
+# What no leak may be worth, and each planted one is: nats.
+LIMIT = 0.02
 CONFIDENCE = 0.95
 PARTS = ("fit", "select", "report")
 # Of the originals, for the three parts.

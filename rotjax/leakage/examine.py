@@ -40,7 +40,7 @@ class Budget(NamedTuple):
   Attributes:
     num_sources: differently turned images, about.
     num_steps: of the training of each network.
-    num_draws: views of each source for the summaries; plants have one less.
+    num_draws: views of each source for the summaries.
     trainings: the networks.
   """
 
@@ -176,17 +176,11 @@ def _synthetic(looked_at, count):
     yield kind, view, samples.fine(view, made)
 
 
-def _plant(examined, looked_at, turned, given):
+def _find_plants(examined, drawn):
   """Every kind of plant, by the first of the summaries' families to see it."""
   for name, kind in plants.PLANTS.items():
-    planted = plants.Planted(
-      looked_at.wrap(looked_at.view), looked_at.view, kind, verdict.LIMIT
-    )
-    drawn = samples.observe(
-      planted, looked_at.view, turned, max(given.num_draws - 1, 1), 4
-    )
     for family in estimators.ESTIMATORS:
-      finding = summaries.find(family, drawn, _NUM_PLANTS, (kind.k,))
+      finding = summaries.find(family, drawn[name], _NUM_PLANTS, (kind.k,))
       if examined.plant(name, finding, family):
         break
     nats = examined.planted[name].nats
@@ -212,16 +206,23 @@ def examine(looked_at: Subject, given: Budget) -> Examined:
   num_summaries = len(estimators.ESTIMATORS)
   num_findings = (2 + len(sources_lib.ISOTROPIC)) * num_summaries + 1
   examined = Examined()
-  drawn = samples.observe(sampler, view, turned, given.num_draws, 3)
+  every = samples.observe(
+    sampler, view, turned, given.num_draws, 3, plants.PLANTS
+  )
+  drawn = every.pop("")
   for family in estimators.ESTIMATORS:
     examined.record(family, summaries.find(family, drawn, num_findings))
     mixed = summaries.permuted(drawn, 1)
     examined.null[family] = summaries.find(family, mixed, num_findings)
   examined.told = _told(drawn, examined.findings)
+  _find_plants(examined, every)
+  del every
   for kind, open_view, made in _synthetic(
     looked_at, int(_SYNTHETIC * given.num_sources)
   ):
-    shown = samples.observe(looked_at.wrap(open_view), open_view, made, 1, 5)
+    shown = samples.observe(looked_at.wrap(open_view), open_view, made, 1, 5)[
+      ""
+    ]
     for family in estimators.ESTIMATORS:
       finding = summaries.find(family, shown, num_findings, (1, 2, 4, 8))
       examined.record(f"{kind}, {family}", finding)
@@ -238,8 +239,7 @@ def examine(looked_at: Subject, given: Budget) -> Examined:
     )
 
   examined.record("networks", trained(sampler, num_findings))
-  _plant(examined, looked_at, turned, given)
-  together = plants.Planted(sampler, view, plants.TOGETHER, verdict.LIMIT)
+  together = plants.Planted(sampler, view, plants.TOGETHER)
   examined.plant(
     "all at once, networks", trained(together, _NUM_PLANTS), "networks"
   )

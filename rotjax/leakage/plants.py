@@ -19,6 +19,7 @@ import scipy.optimize
 from rotjax import angles as angles_lib
 from rotjax.image import blur, warp
 from rotjax.image import view as view_lib
+from rotjax.leakage import evidence
 
 
 def nats(rho: float, scalar: bool) -> float:
@@ -133,41 +134,64 @@ PLANTS = {
 TOGETHER = Kind(_all_at_once, 4, False)
 
 
+def plant(
+  kind: Kind,
+  view: view_lib.View,
+  key: jax.Array,
+  picture: jax.Array,
+  angle_deg: jax.Array,
+  worth: float = evidence.LIMIT,
+) -> jax.Array:
+  """Adds a leak to a view.
+
+  Args:
+    kind: the way.
+    view: whose picture it is: its size, range, mask and random shifts.
+    key: of the noise.
+    picture: `[S, S, C]`.
+    angle_deg: of the view, degrees.
+    worth: nats that what is shown tells about the angle.
+
+  Returns:
+    `[S, S, C]` in the same range.
+  """
+  delta_key, flip_key, show_key = jax.random.split(
+    jax.random.fold_in(key, 1), 3
+  )
+  rho = strength(worth, kind.scalar)
+  # d is uniform, and turned by pi with probability (1 - 2 rho cos d)/2:
+  # that leaves the cardioid density.
+  d = jax.random.uniform(delta_key, (), minval=-jnp.pi, maxval=jnp.pi)
+  keep = jax.random.uniform(flip_key) < 0.5 + rho * jnp.cos(d)
+  direction = kind.k * jnp.deg2rad(angle_deg) + jnp.where(keep, d, d + jnp.pi)
+  top = top_of(view)
+  shown = kind.show(picture / top, direction, show_key, view)
+  if view.mask == "disc":
+    inside = warp.disc((view.size, view.size))[..., None]
+    shown = jnp.where(inside, shown, 0.0)
+  return shown * top
+
+
 @dataclasses.dataclass(frozen=True)
 class Planted:
-  """A view with a leak added.
+  """A view with a leak added, for what samples views by itself.
 
   Attributes:
     sampler: what it is added to: a view, or what samples like one.
-    view: the view itself: its size, range, mask and random shifts.
+    view: the view itself.
     kind: the way.
-    worth: nats that what is shown tells about the angle.
   """
 
   sampler: Any
   view: view_lib.View
   kind: Kind
-  worth: float
 
   def sample(
     self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
   ) -> tuple[jax.Array, jax.Array]:
     """A drawn view with its leak, and the angle; see `View.sample`."""
-    view_key, delta_key, flip_key, show_key = jax.random.split(key, 4)
-    picture, angle_deg = self.sampler.sample(view_key, image, angles)
-    top = top_of(self.view)
-    rho = strength(self.worth, self.kind.scalar)
-    # d is uniform, and turned by pi with probability (1 - 2 rho cos d)/2:
-    # that leaves the cardioid density.
-    d = jax.random.uniform(delta_key, (), minval=-jnp.pi, maxval=jnp.pi)
-    keep = jax.random.uniform(flip_key) < 0.5 + rho * jnp.cos(d)
-    noise = jnp.where(keep, d, d + jnp.pi)
-    direction = self.kind.k * jnp.deg2rad(angle_deg) + noise
-    shown = self.kind.show(picture / top, direction, show_key, self.view)
-    if self.view.mask == "disc":
-      inside = warp.disc((self.view.size, self.view.size))[..., None]
-      shown = jnp.where(inside, shown, 0.0)
-    return shown * top, angle_deg
+    picture, angle_deg = self.sampler.sample(key, image, angles)
+    return plant(self.kind, self.view, key, picture, angle_deg), angle_deg
 
 
 def top_of(view: view_lib.View) -> float:

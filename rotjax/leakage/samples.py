@@ -1,5 +1,6 @@
 """Views of sources, as the estimators take them: summaries and angles."""
 
+from collections.abc import Mapping
 import dataclasses
 import functools
 from typing import Any
@@ -68,33 +69,50 @@ def observe(
   sources: sources_lib.Sources,
   num_draws: int,
   seed: int,
-) -> Samples:
+  kinds: Mapping[str, plants.Kind] | None = None,
+) -> dict[str, Samples]:
   """Draws views of each source and keeps their summaries.
 
   Args:
-    sampler: the view, or one with a leak planted.
-    view: the view itself.
+    sampler: what draws the views.
+    view: the view itself, for its size, range and mask.
     sources: as `fine` gives them.
     num_draws: of each.
     seed: of the draws.
+    kinds: leaks to plant into the same views, one at a time.
+
+  Returns:
+    The views' own under "", and those of each kind under its name.
   """
   rows = np.tile(np.arange(len(sources.images)), num_draws)
   keys = jax.random.split(jax.random.key(seed), len(rows))
   top = plants.top_of(view)
-  found, angles = [], []
+  planting = {
+    name: jax.jit(jax.vmap(functools.partial(plants.plant, kind, view)))
+    for name, kind in (kinds or {}).items()
+  }
+  found: dict[str, list] = {"": [], **{name: [] for name in planting}}
+  angles = []
   for start in range(0, len(rows), _CHUNK):
     # The last chunk is filled up, so that there is one program.
     at = np.arange(start, start + _CHUNK) % len(rows)
     views, angle_deg = draw(sampler, sources.images[rows[at]], keys[at])
     count = min(_CHUNK, len(rows) - start)
-    found.append(cues.summarize(np.asarray(views)[:count] / top))
     angles.append(np.asarray(angle_deg, np.float64)[:count])
-  features = {
-    name: np.concatenate([f[name] for f in found]) for name in found[0]
+    shown = {"": views}
+    for name, planted in planting.items():
+      shown[name] = planted(keys[at], views, angle_deg)
+    for name, pictures in shown.items():
+      pictures = np.asarray(pictures)[:count] / top
+      found[name].append(cues.summarize(pictures))
+  theta = np.deg2rad(np.concatenate(angles))
+  part = evidence.parts(sources.cluster, 0)[rows]
+  return {
+    name: Samples(
+      {cue: np.concatenate([c[cue] for c in chunks]) for cue in cues.CUES},
+      theta,
+      sources.cluster[rows],
+      part,
+    )
+    for name, chunks in found.items()
   }
-  return Samples(
-    features,
-    np.deg2rad(np.concatenate(angles)),
-    sources.cluster[rows],
-    evidence.parts(sources.cluster, 0)[rows],
-  )

@@ -99,14 +99,21 @@ def isotropic(
     x = np.arange(width)[None, :] - (width - 1) / 2
     wave = rng.uniform(0.05, 0.6, (count, 1, 1))
     phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
-    images = 0.5 + 0.5 * np.cos(wave * np.hypot(y, x) + phase)
+    y = y - rng.uniform(-0.5, 0.5, (count, 1, 1))
+    x = x - rng.uniform(-0.5, 0.5, (count, 1, 1))
+    # A radius with a cusp in the middle would alias, along the grid's axes.
+    images = 0.5 + 0.5 * np.cos(wave * np.sqrt(y**2 + x**2 + 9) + phase)
   elif kind == "strokes":
     images = _strokes(rng, count, height, width)
   else:
     images = np.broadcast_to(
       rng.uniform(0.2, 1, (count, 1, 1)), (count, height, width)
     )
-  pixels = np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
+  # Rounded up as often as the fraction says: what a smooth image's rounding
+  # leaves is a pattern with the grid's symmetry.
+  dither = rng.uniform(0, 1, images.shape)
+  pixels = np.floor(255 * np.clip(images, 0, 1) + dither)
+  pixels = np.minimum(pixels, 255).astype(np.uint8)
   pixels = np.repeat(pixels[..., None], channels, axis=-1)
   return Sources(pixels, np.arange(count))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from rotjax.leakage import evidence
 
-# Nats; also the worth of each planted leak.
-LIMIT = 0.02
+# Nats, also the worth of each planted leak.
+LIMIT = evidence.LIMIT
 # Of what an audit does: a view that another version judged is judged again.
 VERSION = 2
 EXIT_STATUS = {"passes": 0, "leaks": 3, "undecided": 4}
