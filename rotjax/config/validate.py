@@ -59,6 +59,7 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   _check_name(config.name)
   for section in named.NAMED:
     named.build(section, config[section])
+  named.build("head_first", config.head_first)
   view = named.build("view", config.view)
   angles = named.build("angles", config.angles)
   if trained:

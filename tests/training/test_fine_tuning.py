@@ -1,6 +1,7 @@
 """Frozen stages and rates of their own, against what untouched runs compute."""
 
 import dataclasses
+import functools
 
 import flax.nnx as nnx
 import jax
@@ -106,7 +107,9 @@ def same(a, b):
   )
 
 
-FRESH = jax.device_get(step_lib.init_state(MODEL, SGD, STEPS, 0))
+@functools.cache
+def fresh():
+  return jax.device_get(step_lib.init_state(MODEL, SGD, STEPS, 0))
 
 
 @pytest.mark.parametrize(
@@ -120,13 +123,13 @@ FRESH = jax.device_get(step_lib.init_state(MODEL, SGD, STEPS, 0))
 def test_what_is_frozen_stays_bit_for_bit_and_the_rest_learns(optimizer):
   state = trained(optimizer)
   frozen = STAGES if optimizer.freeze == "all" else STAGES[:2]
-  for name, before in FRESH.params.items():
+  for name, before in fresh().params.items():
     trees = [state.params[name], state.eval_params[name]]
     for after in trees:
       assert same(before, after) == (name in frozen), name
-    if name in FRESH.model_state:
+    if name in fresh().model_state:
       for tree in (state.model_state, state.eval_model_state):
-        assert same(FRESH.model_state[name], tree[name]) == (name in frozen)
+        assert same(fresh().model_state[name], tree[name]) == (name in frozen)
 
 
 def test_frozen_parameters_have_no_moments_and_decay_to_nothing():
@@ -164,17 +167,17 @@ def test_gradients_of_what_is_trained_are_those_without_freezing():
     view_keys, _ = step_lib.example_keys(
       np.uint32(0), np.int32(0), batch()["slot"]
     )
-    images, deg = jax.vmap(
-      lambda k, i: VIEW.sample(k, i, angles_lib.Angles())
-    )(view_keys, batch()["image"])
-    params = {**FRESH.params, "out": out}
-    outputs, _ = MODEL.apply(params, FRESH.model_state, images)
+    images, deg = jax.vmap(lambda k, i: VIEW.sample(k, i, angles_lib.Angles()))(
+      view_keys, batch()["image"]
+    )
+    params = {**fresh().params, "out": out}
+    outputs, _ = MODEL.apply(params, fresh().model_state, images)
     return HEAD.loss(outputs, angles_lib.Angles().to_theta(deg)).mean()
 
-  gradient = jax.grad(loss)(FRESH.params["out"])
+  gradient = jax.grad(loss)(fresh().params["out"])
   for before, after, g in zip(
     *map(
-      jax.tree.leaves, (FRESH.params["out"], frozen.params["out"], gradient)
+      jax.tree.leaves, (fresh().params["out"], frozen.params["out"], gradient)
     )
   ):
     np.testing.assert_allclose(after, before - 0.05 * g, rtol=1e-5, atol=1e-6)
@@ -190,9 +193,7 @@ def test_each_stage_moves_at_its_own_rate(rule):
   factors = dict(first=0.02, second=0.1, third=0.5, out=1.0)
   for name, factor in factors.items():
     for before, after, slow in zip(
-      *(
-        jax.tree.leaves(tree.params[name]) for tree in (FRESH, plain, slowed)
-      )
+      *(jax.tree.leaves(tree.params[name]) for tree in (fresh(), plain, slowed))
     ):
       np.testing.assert_allclose(
         slow - before, factor * (after - before), rtol=1e-3, atol=1e-7
