@@ -19,7 +19,7 @@ def get_config(variant: str = ""):
       "view.crop": "circle",
       # Places come from the random circles.
       "view.jitter": 0.0,
-      "view.fineness": 2.0,
+      "view.fineness": 1.5,
       "view.radius_range": (0.65, 1.0),
       "view.flip": True,
       "view.brightness": 0.15,
@@ -29,7 +29,7 @@ def get_config(variant: str = ""):
       "model.name": "efficientnet_lite0",
       "model.dropout": 0.3,
       "head.name": "bins",
-      "head.num_bins": 360,
+      "head.loss": "gaussian",
       "batch_size": 32,
       "num_steps": 1600,
       "head_first.views": 4,

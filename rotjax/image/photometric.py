@@ -1,24 +1,15 @@
-"""What training may change of a picture besides its angle: light and colour.
-
-Per example, from its own key; all of it is independent of the angle, so that
-nothing of it can be read in its place.
-"""
+"""Training images in another light: per example, whatever their angle."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from rotjax.image import draws
+
 # Luma of ITU-R 601, as `pictures` makes grey.
 _LUMA = (0.299, 0.587, 0.114)
 _MIDDLE = 127.5
-# Of a view's key: its draws of angle and shift stay what they are without.
-_SALTS = {"light": 1, "circle": 2, "flip": 3}
-
-
-def key_of(key: jax.Array, what: str) -> jax.Array:
-  """The key of one of a view's further draws: "light", "circle" or "flip"."""
-  return jax.random.fold_in(key, _SALTS[what])
 
 
 def either(choice: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -46,7 +37,7 @@ def lit(view: Any, key: jax.Array, pixels: jax.Array) -> jax.Array:
   if not (view.brightness or view.contrast or view.color or view.grey):
     return pixels
   channels = pixels.shape[-1]
-  keys = jax.random.split(key_of(key, "light"), 4)
+  keys = jax.random.split(jax.random.fold_in(key, draws.LIGHT), 4)
 
   def around(key, amount, shape=()):
     return jax.random.uniform(key, shape, jnp.float32, -amount, amount)
@@ -62,24 +53,3 @@ def lit(view: Any, key: jax.Array, pixels: jax.Array) -> jax.Array:
     is_grey = jax.random.uniform(keys[3], (), jnp.float32) < view.grey
     pixels = either(is_grey, luma, pixels)
   return jnp.clip(pixels, 0.0, 255.0)
-
-
-def circle(view: Any, key: jax.Array) -> tuple[jax.Array | float, Any]:
-  """A circle inside the canvas's own.
-
-  Args:
-    view: a `view.View`; its `radius_range` and `size`.
-    key: typed, of this example and step.
-
-  Returns:
-    The circle's radius, a share of the canvas's, and the `[2]` canvas pixels
-    (down, right) that its middle is moved by; 1 and 0 where there is none.
-  """
-  if view.radius_range == (1.0, 1.0):
-    return 1.0, 0.0
-  radius_key, place_key = jax.random.split(key_of(key, "circle"))
-  low, high = view.radius_range
-  radius = jax.random.uniform(radius_key, (), jnp.float32, low, high)
-  # Uniform in the disc of all the places where it fits.
-  place = jax.random.ball(place_key, 2, dtype=jnp.float32)
-  return radius, place * (1 - radius) / radius * (view.size / 2)

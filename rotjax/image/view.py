@@ -10,7 +10,7 @@ each of them lets a network read in place of the content.
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 from rotjax import angles as angles_lib
 from rotjax.image import (
   blur,
+  draws,
   fine,
   geometry,
   photometric,
@@ -32,20 +33,7 @@ from rotjax.image import center as center_lib
 _SUPERSAMPLE = 3
 
 
-class Draw(NamedTuple):
-  """The random numbers of one view.
-
-  Attributes:
-    angle_deg: the angle to be told.
-    shift: `[2]` (down, right), pixels.
-    via_deg: the first of two turns where passes = "double".
-    radius: of the circle that fills the canvas, a share of the largest.
-  """
-
-  angle_deg: jax.Array
-  shift: jax.Array | tuple[float, float] = (0.0, 0.0)
-  via_deg: jax.Array | float = 0.0
-  radius: jax.Array | float = 1.0
+Draw = draws.Draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,6 +208,14 @@ class View:
 
   def _turn(self, image, draw):
     """The view's own warp, of an image as `finer` gives it."""
+    if draw.flip is None:
+      return self._turn_as_it_is(image, draw)
+    # Turned the other way and then mirrored it is the mirrored source, turned.
+    other = jnp.where(draw.flip, -draw.angle_deg, draw.angle_deg)
+    turned = self._turn_as_it_is(image, draw._replace(angle_deg=other))
+    return photometric.either(draw.flip, turned[:, ::-1], turned)
+
+  def _turn_as_it_is(self, image, draw):
     center = self.center_of(image)
     image = self.prepare(image)
     if self.passes == "double":
@@ -235,7 +231,8 @@ class View:
       if self.center != "centroid":  # which is found among the samples
         view_checks.check_finer(self, image.shape, center)
         center = fine.place(center, self._factor)
-    scale = scale * draw.radius
+    if draw.radius is not None:
+      scale = scale * draw.radius
     s = _SUPERSAMPLE if self.passes == "supersample" else 1
     samples = warp.rotate(
       image,
@@ -343,21 +340,6 @@ class View:
     Returns:
       `[size, size, C]` float32 and the angle in degrees.
     """
-    angle_key, shift_key, via_key = jax.random.split(key, 3)
-    angle_deg = angles.draw(angle_key)
-    radius, moved = photometric.circle(self, key)
-    # Turned the other way and then mirrored it is the mirrored source, turned.
-    flip = self.flip and jax.random.bernoulli(photometric.key_of(key, "flip"))
-    draw = Draw(
-      jnp.where(flip, -angle_deg, angle_deg) if self.flip else angle_deg,
-      moved
-      + jax.random.uniform(
-        shift_key, (2,), jnp.float32, -self.jitter, self.jitter
-      ),
-      jax.random.uniform(via_key, (), jnp.float32, 0.0, 360.0),
-      radius,
-    )
+    draw = draws.draw(self, key, angles)
     turned = photometric.lit(self, key, self._turn(image, draw))
-    if self.flip:
-      turned = photometric.either(flip, turned[:, ::-1], turned)
-    return self.finish(turned), angle_deg
+    return self.finish(turned), draw.angle_deg

@@ -133,7 +133,10 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     for run in runs:
       run.open(step, config.checkpoint.keep)
     while True:
-      if due(config.eval.every_steps or config.num_steps):
+      # What the new layers alone have reached is a result, too.
+      if due(config.eval.every_steps or config.num_steps) or (
+        step == 0 and config.head_first.views
+      ):
         recorder.flush()
         validate()
       if due(config.checkpoint.every_steps):

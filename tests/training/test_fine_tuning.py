@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 
-import flax.nnx as nnx
 import jax
 import numpy as np
 import pytest
@@ -11,61 +10,18 @@ import pytest
 from rotjax import angles as angles_lib
 from rotjax import errors, heads, models
 from rotjax.image import view as view_lib
-from rotjax.models import layers
 from rotjax.training import executors, fine_tuning, optim
 from rotjax.training import step as step_lib
+from tests import pretrained
 
 SIDE, BATCH, STEPS = 12, 8, 4
-STAGES = ("first", "second", "third")
-
-
-class _Stage(nnx.Module):
-  def __init__(self, features_in, rngs):
-    self.conv = layers.Conv(features_in, 6, 3, stride=2, rngs=rngs)
-    self.norm = layers.BatchNorm(6)
-
-  def __call__(self, x, context):
-    return jax.nn.relu(self.norm(self.conv(x), context))
-
-
-class _Network(nnx.Module):
-  def __init__(self, num_outputs, rngs):
-    for i, stage in enumerate(STAGES):
-      setattr(self, stage, _Stage(3 if i == 0 else 6, rngs))
-    self.out = layers.Dense(6, num_outputs, rngs=rngs)
-
-  def features(self, x, context):
-    for stage in STAGES:
-      x = getattr(self, stage)(x, context.of(stage))
-    return x.mean((1, 2))
-
-  def head(self, features, context):
-    del context
-    return self.out(features)
-
-  def __call__(self, x, context):
-    return self.head(self.features(x, context), context)
-
-
-@dataclasses.dataclass(frozen=True)
-class Backbone:
-  """A pretrained backbone of three small stages with batch statistics."""
-
-  pixels = ((127.0,) * 3, (128.0,) * 3)
-  stages = STAGES
-
-  def module(self, num_outputs, image_shape, dtype, rngs):
-    return _Network(num_outputs, rngs)
-
-  def foreign(self):
-    return None
-
+STAGES = pretrained.STAGES
 
 HEAD = heads.HEADS["vonmises"]()
 VIEW = view_lib.View(size=SIDE, fineness=0.0, jitter=0.0).resolve(
   None, (SIDE, SIDE)
 )
-MODEL = models.build(Backbone(), HEAD.num_outputs, (SIDE, SIDE, 3))
+MODEL = models.build(pretrained.Backbone(), HEAD.num_outputs, (SIDE, SIDE, 3))
 SGD = optim.Sgd(learning_rate=0.05, schedule="constant", warmup=0.0)
 
 
