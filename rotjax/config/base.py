@@ -62,7 +62,8 @@ def base() -> ml_collections.ConfigDict:
       # A second test under another interpolator, in its own column: "cubic"
       # (supersampled), "scipy" (splines, on the host), or "own" for none.
       "warp": "cubic",
-      # Test-time averaging: "none", or "rot90" over the four quarter turns.
+      # Test-time averaging: "none", "rot90" over the four quarter turns, or
+      # "rot8" over eight turns of 45 degrees.
       "tta": "none",
       # Views in one call: bounds the memory.
       "batch_views": 1024,

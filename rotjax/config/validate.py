@@ -6,6 +6,7 @@ import ml_collections
 
 from rotjax import distributed, errors
 from rotjax.config import base, named, resolve
+from rotjax.evaluation import averaging
 from rotjax.training import executors
 
 _INT = 2**31 - 1  # steps and indices are int32 on the device
@@ -30,7 +31,7 @@ _CHOICES = {
   "distributed": distributed.OPTIONS,
   "seeds_together": ("auto", "on", "off"),
   "dtype": ("float32", "bfloat16"),
-  "eval.tta": ("none", "rot90"),
+  "eval.tta": averaging.PASSES,
   "eval.warp": ("own", "cubic", "scipy"),
 }
 # No machine holds a batch of more pixels than these, 64 GiB in float32.
@@ -63,7 +64,7 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   view = named.build("view", config.view)
   angles = named.build("angles", config.angles)
   if trained:
-    angles.check_tta(config.eval.tta)
+    averaging.check(config.eval.tta, angles, view.mask)
   if config.batch_size * view.size**2 > _PIXELS:
     raise errors.UserError(
       f"batch_size = {config.batch_size} x view.size = {view.size} squared is"

@@ -109,7 +109,7 @@ def test_a_smaller_circle_is_shown_larger():
 
 def lit(**options):
   """64 pictures of the same, each in its light, and the one they come from."""
-  pixels = np.float32(noise(6, 6, 3)) * 0.3 + 90  # far from both ends
+  pixels = np.float32(noise(6, 6, 3)) * 0.1 + 90  # far from both ends
   view = View(**options)
   made = jax.vmap(lambda key: photometric.lit(view, key, jnp.asarray(pixels)))(
     KEYS
