@@ -1,14 +1,6 @@
-r"""Colour photos of your own with a ResNet-18, for an accelerator.
+r"""Upright colour photos: an ImageNet backbone, fine-tuned on two CPU cores.
 
 python -m rotjax.main --config configs/photos.py --config.data.dir=PATH
-python -m rotjax.main --config configs/photos.py:224 --config.data.dir=PATH
-
-Pictures are seen at 64 px; the variant `224` reads 320 px squares and runs in
-bfloat16. The ranges and `smoke` are those of configs/folder.py. Photos that do
-not fit into memory are streamed.
-
-Expected: what your photos allow. Chance is 90 degrees on the full circle, and
-stands beside every result.
 """
 
 from rotjax.config import base
@@ -20,23 +12,39 @@ def get_config(variant: str = ""):
     {
       "data.name": "folder",
       "data.channels": 3,
-      # At least sqrt(2) times the view, as any turned square would need.
-      "data.side": 96,
-      "view.size": 64,
+      "data.side": 192,
+      # The disc is nearly the largest of the prepared squares.
+      "view.size": 128,
+      "view.zoom": 0.675,
       "view.crop": "circle",
-      "model.name": "resnet18",
-      "batch_size": 128,
-      "num_steps": 20_000,
-      "eval.every_steps": 2000,
-      "eval.num_angles": 12,
+      # Places come from the random circles.
+      "view.jitter": 0.0,
+      "view.fineness": 1.5,
+      "view.radius_range": (0.65, 1.0),
+      "view.flip": True,
+      "view.brightness": 0.15,
+      "view.contrast": 0.3,
+      "view.color": 0.1,
+      "view.grey": 0.1,
+      "model.name": "efficientnet_lite0",
+      "model.dropout": 0.3,
+      "head.name": "bins",
+      "head.loss": "gaussian",
+      "batch_size": 32,
+      "num_steps": 1600,
+      "head_first.views": 4,
+      "head_first.epochs": 12,
+      "optim.learning_rate": 6e-4,
+      "optim.weight_decay": 0.01,
+      "optim.freeze": "block4",
+      "optim.backbone_rate": 0.5,
+      "eval.every_steps": 400,
+      "eval.num_angles": 8,
+      "eval.batch_views": 128,
+      "checkpoint.every_steps": 100,
     },
     {
-      "224": {
-        "data.side": 320,
-        "view.size": 224,
-        "dtype": "bfloat16",
-        "eval.batch_views": 256,
-      },
+      "frozen": {"optim.freeze": "all"},
       "smoke": base.SMOKE,
     },
   )

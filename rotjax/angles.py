@@ -98,6 +98,8 @@ _USED = {
   "grid": ("range_deg", "step_deg"),
   "values": ("values_deg",),
 }
+# Of test-time averaging, `eval.tta`: how many turns of a picture are shown.
+TTA_PASSES = {"none": 1, "rot90": 4, "rot8": 8}
 _FIELDS = ("range_deg", "step_deg", "values_deg")
 # Finer float32 does not tell apart; a grid so fine has 360,000 points.
 _FINEST_DEG = 1e-3
@@ -220,12 +222,11 @@ class Angles:
     """Whether every angle is equally likely, whatever turn came before."""
     return self.distribution == "uniform" and self.width_deg == self.period_deg
 
-  @property
-  def has_quarter_turns(self) -> bool:
-    """Whether each of these angles, turned on by 90 degrees, is one of them."""
+  def has_turns(self, turn_deg: float) -> bool:
+    """Whether each of these angles, turned on by so much, is one of them."""
     period, values = self.period_deg, self.discrete_deg
     if values is None:
-      left = math.fmod(90, period)
+      left = math.fmod(turn_deg, period)
       return self.width_deg == period or min(left, period - left) < 1e-9
 
     def on_the_circle(deg):
@@ -233,24 +234,26 @@ class Angles:
       deg = np.sort(np.where(period - deg < 1e-6, 0.0, deg))
       return deg[np.diff(deg, prepend=-1.0) > 1e-6]
 
-    before, after = on_the_circle(values), on_the_circle(values + 90)
+    before, after = on_the_circle(values), on_the_circle(values + turn_deg)
     return len(before) == len(after) and np.allclose(before, after, 0, 1e-5)
 
   def check_tta(self, tta: str) -> None:
     """Checks that a network trained on these angles may be averaged so.
 
     Raises:
-      UserError: "rot90" would show it turns that it never saw.
+      UserError: it would be shown turns that it never saw.
     """
-    if tta != "rot90" or self.has_quarter_turns:
+    turn_deg = 360 / TTA_PASSES[tta]
+    if tta == "none" or self.has_turns(turn_deg):
       return
     field = {"grid": "step_deg", "values": "values_deg"}.get(
       self.distribution, "range_deg"
     )
     raise errors.UserError(
-      'tta = "rot90" shows the network each picture turned on by 90, 180 and'
-      f" 270 degrees, too, and angles.{field} = {getattr(self, field)} trains"
-      ' no such turns: use tta = "none", or train on the full circle'
+      f'tta = "{tta}" shows the network each picture turned on by multiples of'
+      f" {turn_deg:g} degrees, too, and angles.{field} ="
+      f" {getattr(self, field)} trains no such turns: use tta ="
+      ' "none", or train on the full circle'
     )
 
   def draw(self, key: jax.Array) -> jax.Array:

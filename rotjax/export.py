@@ -18,8 +18,8 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument("--out", required=True, metavar="FILE")
   p.add_argument(
     "--tta",
-    choices=("none", "rot90"),
-    help="average over the four quarter turns; as the run's eval.tta if not",
+    choices=("none", "rot90", "rot8"),
+    help="average over four or eight turns; as the run's eval.tta if not",
   )
   p.add_argument("--overwrite", action="store_true", help="replace FILE")
   args = p.parse_args(argv)

@@ -78,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
   source.add_argument("--model", metavar="FILE", help="of rotjax.export")
   p.add_argument(
     "--tta",
-    choices=("none", "rot90"),
-    help="average over the four quarter turns; as the run's eval.tta if not",
+    choices=("none", "rot90", "rot8"),
+    help="average over four or eight turns; as the run's eval.tta if not",
   )
   p.add_argument(
     "--refine",

@@ -52,6 +52,8 @@ def base() -> ml_collections.ConfigDict:
   config.model = named.defaults("model", "strided")
   config.head = named.defaults("head", "vonmises")
   config.optim = named.defaults("optim", "adam")
+  # For a pretrained backbone: the new layers before all others.
+  config.head_first = named.defaults("head_first")
   # What the network sees, and which angles are drawn.
   config.view = named.defaults("view")
   config.angles = named.defaults("angles")
@@ -64,7 +66,8 @@ def base() -> ml_collections.ConfigDict:
       # A second test under another interpolator, in its own column: "cubic"
       # (supersampled), "scipy" (splines, on the host), or "own" for none.
       "warp": "cubic",
-      # Test-time averaging: "none", or "rot90" over the four quarter turns.
+      # Test-time averaging: "none", "rot90" over the four quarter turns, or
+      # "rot8" over eight turns of 45 degrees.
       "tta": "none",
       # Views in one call: bounds the memory.
       "batch_views": 1024,

@@ -29,6 +29,7 @@ NAMED = tuple(_TABLES)
 SINGLE = {
   "view": ("rotjax.image.view", "View"),
   "angles": ("rotjax.angles", "Angles"),
+  "head_first": ("rotjax.training.head_first", "HeadFirst"),
 }
 # What an object must have to be one; see the Protocol of each folder.
 _NEEDED = {

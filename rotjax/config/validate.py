@@ -6,6 +6,7 @@ import ml_collections
 
 from rotjax import distributed, errors, models
 from rotjax.config import base, named, resolve
+from rotjax.evaluation import averaging
 from rotjax.training import executors, profile
 
 _INT = 2**31 - 1  # steps and indices are int32 on the device
@@ -31,7 +32,7 @@ _CHOICES = {
   "seeds_together": ("auto", "on", "off"),
   "dtype": ("float32", "bfloat16"),
   "matmul_precision": models.PRECISIONS,
-  "eval.tta": ("none", "rot90"),
+  "eval.tta": averaging.PASSES,
   "eval.warp": ("own", "cubic", "scipy"),
 }
 # No machine holds a batch of more pixels than these, 64 GiB in float32.
@@ -61,10 +62,11 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
   profile.span(config.log.profile)
   for section in named.NAMED:
     named.build(section, config[section])
+  named.build("head_first", config.head_first)
   view = named.build("view", config.view)
   angles = named.build("angles", config.angles)
   if trained:
-    angles.check_tta(config.eval.tta)
+    averaging.check(config.eval.tta, angles, view.mask)
   if config.batch_size * view.size**2 > _PIXELS:
     raise errors.UserError(
       f"batch_size = {config.batch_size} x view.size = {view.size} squared is"

@@ -1,8 +1,8 @@
 """The density that a head states of a picture, at an angle or all around.
 
 Outputs are `[N, P, num_outputs]`: P passes of the same N pictures, pass k with
-the picture turned on by 90 k degrees, as test-time averaging makes them; their
-densities, turned back, are averaged. Radians of the head's own circle.
+the picture turned on by k/P of a whole turn, as test-time averaging makes them;
+their densities, turned back, are averaged. Radians of the head's own circle.
 """
 
 import math
@@ -41,7 +41,7 @@ def temper(head: heads.Head, outputs: jax.Array, tau: jax.Array) -> jax.Array:
 
 
 def _turns(angles: angles_lib.Angles, passes: int) -> list[jax.Array]:
-  return [angles.to_theta(jnp.float32(90.0 * k)) for k in range(passes)]
+  return [angles.to_theta(jnp.float32(360 / passes * k)) for k in range(passes)]
 
 
 def _mean(parts: list[jax.Array]) -> jax.Array:
@@ -93,13 +93,15 @@ def tabulate(
   """
   grid = probabilistic.grid(num_points)
   parts = []
-  for k in range(outputs.shape[1]):
-    table = probabilistic.tabulate(head, outputs[:, k], grid)
+  for k, turn in enumerate(_turns(angles, outputs.shape[1])):
+    # The grid is turned back, too: a quarter turn is a whole number of its
+    # points for every period.
+    points = 360 / outputs.shape[1] * k / angles.period_deg * num_points
+    whole = abs(points - round(points)) < 1e-6
+    ring = grid if whole else angles_lib.wrap(grid + turn)
+    table = probabilistic.tabulate(head, outputs[:, k], ring)
     if table is not None:
-      # The grid is turned back, too: a quarter turn is a whole number of its
-      # points for every period.
-      points = round(90 * k / angles.period_deg * num_points)
-      parts.append(jnp.roll(table, -points, -1))
+      parts.append(jnp.roll(table, -round(points), -1) if whole else table)
   return _mean(parts) if parts else None
 
 

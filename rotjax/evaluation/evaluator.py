@@ -18,8 +18,8 @@ import numpy as np
 from rotjax import angles as angles_lib
 from rotjax import distributed, heads, metrics, models
 from rotjax.data import Split
+from rotjax.evaluation import averaging, density
 from rotjax.evaluation import calibration as calibration_lib
-from rotjax.evaluation import density
 from rotjax.image import view as view_lib
 from rotjax.metrics import probabilistic
 
@@ -40,25 +40,28 @@ def predict(
     head: the meaning of its outputs.
     angles: states the period.
     inputs: `[N, S, S, C]` as `view.View.render` makes them.
-    tta: "none", or "rot90", see `Evaluator`.
+    tta: a key of `averaging.PASSES`, see `Evaluator`.
 
   Returns:
     "predicted_theta" `[N]` radians in [-pi, pi), "outputs" `[N, P,
     num_outputs]` of each pass, see `density`, and "diagnostics", a dict of
     `[N]`.
   """
+  count = averaging.PASSES[tta]
   thetas, diagnostics, passes = [], [], []
-  for k in range(4 if tta == "rot90" else 1):
-    turn = angles.to_theta(jnp.float32(90.0 * k))
-    outputs = network(jnp.rot90(inputs, k, axes=(1, 2)))
+  for k in range(count):
+    turn = angles.to_theta(jnp.float32(360 / count * k))
+    outputs = network(averaging.turned(inputs, k, count))
     passes.append(outputs)
     thetas.append(head.decode(outputs) - turn)
     diagnostics.append(heads.diagnostics(head, outputs))
-  if len(thetas) > 1:
-    thetas = [angles_lib.circular_mean(jnp.stack(thetas), axis=0)]
+  outputs = jnp.stack(passes, axis=1)
+  predicted = angles_lib.wrap(thetas[0])
+  if count > 1:
+    predicted = averaging.decode(head, angles, jnp.stack(thetas), outputs)
   return {
-    "predicted_theta": angles_lib.wrap(thetas[0]),
-    "outputs": jnp.stack(passes, axis=1),
+    "predicted_theta": predicted,
+    "outputs": outputs,
     "diagnostics": jax.tree.map(lambda *x: sum(x) / len(x), *diagnostics),
   }
 
@@ -89,9 +92,8 @@ class Evaluator:
     model: the network.
     head: the meaning of its outputs.
     num_angles: A, views of one image.
-    tta: "none", or "rot90": the four quarter turns of each input are decoded,
-      turned back and averaged as vectors, the densities as probabilities;
-      see `angles.Angles.check_tta`.
+    tta: "none"; "rot90", the four quarter turns of each input, or "rot8", its
+      eight eighths of a turn; see `averaging` and `angles.Angles.check_tta`.
     batch_views: views in one call.
     interpolator: see `view.View.render`; "scipy" renders on the host, see
       `view_scipy`.

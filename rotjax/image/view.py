@@ -10,32 +10,30 @@ each of them lets a network read in place of the content.
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rotjax import angles as angles_lib
-from rotjax.image import blur, fine, geometry, view_checks, warp, warp_cubic
+from rotjax.image import (
+  blur,
+  draws,
+  fine,
+  geometry,
+  photometric,
+  view_checks,
+  warp,
+  warp_cubic,
+)
 from rotjax.image import center as center_lib
 
 # Samples along each side of a pixel where passes = "supersample".
 _SUPERSAMPLE = 3
 
 
-class Draw(NamedTuple):
-  """The random numbers of one view.
-
-  Attributes:
-    angle_deg: the angle to be told.
-    shift: `[2]` (down, right), pixels.
-    via_deg: the first of two turns where passes = "double".
-  """
-
-  angle_deg: jax.Array
-  shift: jax.Array | tuple[float, float] = (0.0, 0.0)
-  via_deg: jax.Array | float = 0.0
+Draw = draws.Draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +71,16 @@ class View:
     threshold: pixels above this share of the range become white and all others
       black, after the turn (RotNet: 0.1). 0 leaves them grey.
     pixel_range: "unit" divides by 255, "raw" leaves 0..255.
+    radius_range: training images show a random circle inside the largest one,
+      its radius between these shares of the largest; the angle has no part in
+      it. (1, 1) for none, as for all the fields below.
+    flip: half of the training images are mirrored, left to right, before the
+      turn: what is upright stays so. Not for what has a handedness (text).
+    brightness: training images are lighter or darker by up to this share of
+      the range.
+    contrast: their contrast, about mid-grey, changes by up to this share.
+    color: each channel is multiplied by 1 plus or minus up to this share.
+    grey: this share of the training images is grey.
   """
 
   size: int = 28
@@ -86,6 +94,12 @@ class View:
   fineness: float = 3.0
   threshold: float = 0.0
   pixel_range: str = "unit"
+  radius_range: tuple[float, float] = (1.0, 1.0)
+  flip: bool = False
+  brightness: float = 0.0
+  contrast: float = 0.0
+  color: float = 0.0
+  grey: float = 0.0
 
   def __post_init__(self):
     view_checks.check(self)
@@ -132,33 +146,7 @@ class View:
     Returns:
       One line each; empty for a view without a known leak.
     """
-    found = []
-    if dataset_center is not None and self._misses(dataset_center):
-      found.append(
-        f"view.center={self.center} turns about a point that is not the"
-        " objects' centre: their offset tells the full angle"
-      )
-    if self.crop in ("inscribed", "expand"):
-      found.append(
-        f"view.crop={self.crop} zooms with the angle: tells it modulo 90"
-      )
-    if not self.fineness:
-      found.append(
-        "view.fineness=0 shows frequencies on the corners of the source's own"
-        " pixel grid, which turn with it: they tell the angle modulo 90"
-      )
-    if self.mask == "none" and self.crop == "none":
-      found.append(
-        "view.mask=none shows the source's corners: where they are not black"
-        " they tell the angle modulo 90"
-      )
-    return found
-
-  def _misses(self, dataset_center):
-    """Whether the turn is about another point than the objects' centre."""
-    if self.center in ("dataset", "centroid", "canvas"):
-      return self.center == "canvas"  # theirs would not be stated if it were
-    return math.dist(center_lib.explicit(self.center), dataset_center) > 1e-3
+    return view_checks.leaks(self, dataset_center)
 
   def center_of(self, image: jax.Array | np.ndarray) -> Any:
     """(y, x), in source pixels, that `image` is turned about."""
@@ -223,6 +211,14 @@ class View:
 
   def _turn(self, image, draw):
     """The view's own warp, of an image as `finer` gives it."""
+    if draw.flip is None:
+      return self._turn_as_it_is(image, draw)
+    # Turned the other way and then mirrored it is the mirrored source, turned.
+    other = jnp.where(draw.flip, -draw.angle_deg, draw.angle_deg)
+    turned = self._turn_as_it_is(image, draw._replace(angle_deg=other))
+    return photometric.either(draw.flip, turned[:, ::-1], turned)
+
+  def _turn_as_it_is(self, image, draw):
     center = self.center_of(image)
     image = self.prepare(image)
     if self.passes == "double":
@@ -238,6 +234,8 @@ class View:
       if self.center != "centroid":  # which is found among the samples
         view_checks.check_finer(self, image.shape, center)
         center = fine.place(center, self._factor)
+    if draw.radius is not None:
+      scale = scale * draw.radius
     s = _SUPERSAMPLE if self.passes == "supersample" else 1
     samples = warp.rotate(
       image,
@@ -345,12 +343,6 @@ class View:
     Returns:
       `[size, size, C]` float32 and the angle in degrees.
     """
-    angle_key, shift_key, via_key = jax.random.split(key, 3)
-    draw = Draw(
-      angles.draw(angle_key),
-      jax.random.uniform(
-        shift_key, (2,), jnp.float32, -self.jitter, self.jitter
-      ),
-      jax.random.uniform(via_key, (), jnp.float32, 0.0, 360.0),
-    )
-    return self.render(image, draw), draw.angle_deg
+    draw = draws.draw(self, key, angles)
+    turned = photometric.lit(self, key, self._turn(image, draw))
+    return self.finish(turned), draw.angle_deg

@@ -58,8 +58,60 @@ def check(view: Any) -> None:
     )
   if view.fineness:
     _check_fineness(view)
+  _check_training_images(view)
   if view.center not in ("dataset", "canvas", "centroid"):
     center.explicit(view.center)
+
+
+def _check_training_images(view):
+  for field in ("brightness", "contrast", "color"):
+    errors.check_share(f"view.{field}", getattr(view, field))
+  errors.check_range("view.grey", view.grey, 0, 1)
+  ends = view.radius_range
+  if len(ends) != 2 or not 0.1 <= ends[0] <= ends[1] <= 1:
+    raise errors.UserError(
+      f"view.radius_range = {ends} is not two rising shares of the largest"
+      " circle's radius, from 0.1 to 1"
+    )
+  if ends != (1, 1) and (
+    view.crop not in ("none", "circle") or view.passes == "double"
+  ):
+    raise errors.UserError(
+      f"view.radius_range = {ends} does not go with view.crop = {view.crop!r}"
+      f" and view.passes = {view.passes!r}"
+    )
+
+
+def leaks(view: Any, dataset_center: tuple[float, float] | None) -> list[str]:
+  """What a view lets the network read in place of the content; see `View`."""
+  found = []
+  if dataset_center is not None and _misses(view, dataset_center):
+    found.append(
+      f"view.center={view.center} turns about a point that is not the"
+      " objects' centre: their offset tells the full angle"
+    )
+  if view.crop in ("inscribed", "expand"):
+    found.append(
+      f"view.crop={view.crop} zooms with the angle: tells it modulo 90"
+    )
+  if not view.fineness:
+    found.append(
+      "view.fineness=0 shows frequencies on the corners of the source's own"
+      " pixel grid, which turn with it: they tell the angle modulo 90"
+    )
+  if view.mask == "none" and view.crop == "none":
+    found.append(
+      "view.mask=none shows the source's corners: where they are not black"
+      " they tell the angle modulo 90"
+    )
+  return found
+
+
+def _misses(view, dataset_center):
+  """Whether the turn is about another point than the objects' centre."""
+  if view.center in ("dataset", "centroid", "canvas"):
+    return view.center == "canvas"  # theirs would not be stated if it were
+  return math.dist(center.explicit(view.center), dataset_center) > 1e-3
 
 
 def _check_fineness(view):

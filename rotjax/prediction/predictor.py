@@ -44,7 +44,7 @@ class Spec:
     source: height and width of the images it was trained on, in pixels of
       that square.
     period_deg: angles are known modulo this.
-    tta: "none" or "rot90", see `evaluate.Evaluator`.
+    tta: "none", "rot90" or "rot8", see `evaluator.Evaluator`.
     trained_range_deg: the least and the largest turn that it was trained on,
       degrees; None where that is not known.
     trained_values_deg: the turns, where they are a short list.
@@ -174,8 +174,8 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
 
   Args:
     path: a finished run's folder, or a file that `rotjax.export` wrote.
-    tta: "none" or "rot90"; None is the run's own `eval.tta`. A model file
-      holds one of the two.
+    tta: "none", "rot90" or "rot8"; None is the run's own `eval.tta`. A model
+      file holds one of them.
 
   Raises:
     UserError: neither of them, or damaged.
@@ -210,13 +210,14 @@ def describe_run(
   Raises:
     UserError: no run, an unfinished one, or a damaged one.
   """
+  from rotjax.evaluation import averaging
   from rotjax.run import finished, layout
 
   run = finished.open_run(workdir)
   try:
     experiment = run.experiment()
     tta = tta or run.config.eval.tta
-    experiment.angles.check_tta(tta)
+    averaging.check(tta, experiment.angles, experiment.view.mask)
     trained_on = _trained_on(experiment.angles, run.config.data.name)
   except (KeyError, AttributeError) as error:
     raise errors.UserError(

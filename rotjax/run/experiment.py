@@ -1,5 +1,6 @@
 """The objects that a config describes, bound to its dataset."""
 
+from collections.abc import Callable
 import dataclasses
 from typing import Any
 
@@ -13,7 +14,7 @@ from rotjax.config import named
 from rotjax.data import finer
 from rotjax.evaluation import evaluator as evaluator_lib
 from rotjax.image import view as view_lib
-from rotjax.training import optim
+from rotjax.training import fine_tuning, head_first, optim
 from rotjax.training import step as step_lib
 
 # Of a dataset without an option for it, as the others' default.
@@ -79,6 +80,8 @@ class Experiment:
       view.white,
     )
     optimizer = named.build("optim", config.optim)
+    fine_tuning.plan(optimizer, model.stages)
+    head_first.check(named.build("head_first", config.head_first), model)
     return cls(config, dataset, view, angles, head, model, optimizer)
 
   def split(self, name: str) -> finer.AnySplit:
@@ -114,6 +117,11 @@ class Experiment:
     if wanted > len(split):
       raise errors.UserError(
         f"num_train_images = {wanted}, but there are {len(split)}"
+      )
+    if split.angle_deg is not None and self.view.flip:
+      raise errors.UserError(
+        "view.flip = True mirrors images that are turned already, and their"
+        " stored angle would be wrong: set view.flip = False"
       )
     if wanted:
       return split.rows(np.arange(wanted) * len(split) // wanted)
@@ -166,6 +174,34 @@ class Experiment:
       seed,
       read(jax.random.key(seed)) if read else None,
     )
+
+  def train_head(
+    self,
+    state: step_lib.TrainState,
+    seed: int,
+    split: finer.AnySplit,
+    told: Callable[[], None],
+  ) -> step_lib.TrainState:
+    """The state before the first step, its new layers trained if asked for.
+
+    Args:
+      state: as `init_state` gives it.
+      seed: of its run.
+      split: what is trained on.
+      told: called often; may raise to stop.
+    """
+    options = named.build("head_first", self.config.head_first)
+    if not options.views:
+      return state
+    parts = head_first.Parts(
+      self.view,
+      self.angles,
+      self.model,
+      self.head,
+      self.optimizer,
+      self.config.batch_size,
+    )
+    return head_first.train(options, state, seed, split, parts, told)
 
   def blank_state(self) -> step_lib.TrainState:
     """A state of zeros on the host, to be filled from a checkpoint."""

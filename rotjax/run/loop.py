@@ -7,6 +7,7 @@ import logging
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
 from rotjax import distributed, errors, files, metrics, stopping
@@ -76,7 +77,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     distributed.together(lambda: experiment.dataset.load("test"))
   evaluator = experiment.evaluator()
 
-  states = [_first_state(experiment, run, held) for run in runs]
+  states = [_first_state(experiment, run, held, train_split) for run in runs]
   step = _common_step(states)
   if step:
     _log.info("resuming at step %d of %d", step, config.num_steps)
@@ -135,7 +136,10 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     for run in runs:
       run.open(step, config.checkpoint.keep)
     while True:
-      if due(config.eval.every_steps or config.num_steps):
+      # What the new layers alone have reached is a result, too.
+      if due(config.eval.every_steps or config.num_steps) or (
+        step == 0 and config.head_first.views
+      ):
         recorder.flush()
         validate()
       if due(config.checkpoint.every_steps):
@@ -163,7 +167,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     feed.close()
 
 
-def _first_state(experiment, run, held):
+def _first_state(experiment, run, held, split):
   """Where the run goes on, or begins."""
   if distributed.on_main(lambda: held.continues(run.path)):
     blank = experiment.blank_state()
@@ -173,8 +177,20 @@ def _first_state(experiment, run, held):
   other = experiment.config.init_from
   if other:  # whose weights win: those of a pretrained backbone are not read
     fresh = experiment.init_state(run.seed, pretrained=False)
-    return finished.start_from(fresh, files.absolute(other, "init_from"))
-  return distributed.together(lambda: experiment.init_state(run.seed))
+    fresh = finished.start_from(fresh, files.absolute(other, "init_from"))
+  else:
+    fresh = distributed.together(lambda: experiment.init_state(run.seed))
+  if not experiment.config.head_first.views:
+    return fresh
+
+  # Process 0 trains it: the same numbers everywhere. Nothing is written yet:
+  # told to stop, it begins again.
+  def work():
+    told = stopping.check
+    trained = experiment.train_head(fresh, run.seed, split, told)
+    return None, jax.device_get(trained)
+
+  return distributed.arrays_on_main(work, jax.device_get(fresh))[1]
 
 
 def _weights_digest(experiment, step) -> str:

@@ -15,6 +15,7 @@ import jax
 
 from rotjax import distributed, errors, stopping
 from rotjax.config import base, named, resolve, validate
+from rotjax.evaluation import averaging
 from rotjax.run import claim as claim_lib
 from rotjax.run import layout, summary, written
 
@@ -205,7 +206,8 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
 def _evaluated_into(config, there, workdir):
   """The folder, below the run's, of an evaluation's results; "" for its own."""
   claim_lib.check_same(config, workdir, ignored=_EVALUATED)
-  named.build("angles", there.angles).check_tta(config.eval.tta)
+  angles = named.build("angles", there.angles)
+  averaging.check(config.eval.tta, angles, there.view.mask)
   here, before = (
     {k: v for k, v in resolve.identity(c).items() if k.startswith(_EVALUATED)}
     for c in (config, there)

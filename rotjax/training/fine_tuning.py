@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-import jax
 import optax
 
 from rotjax import errors
@@ -52,7 +51,7 @@ class Plan:
     def scale(updates, params=None):
       del params
       return {
-        name: jax.tree.map(lambda u, f=self.factors.get(name, 1.0): f * u, part)
+        name: optax.tree.scale(self.factors.get(name, 1.0), part)
         for name, part in updates.items()
       }
 
@@ -78,9 +77,9 @@ def plan(optimizer: optim.Optimizer, stages: tuple[str, ...]) -> Plan:
     given["layer_decay"] = decay != 1
     for field in (name for name, is_given in given.items() if is_given):
       raise errors.UserError(
-        f"optim.{field} = {getattr(optimizer, field)!r} is about the stages of a"
-        " pretrained backbone, and this model.name has none: leave it, or take"
-        " model.name=efficientnet_lite0 or convnext_tiny"
+        f"optim.{field} = {getattr(optimizer, field)!r} is about the stages of"
+        " a pretrained backbone, and this model.name has none: leave it, or"
+        " take model.name=efficientnet_lite0 or convnext_tiny"
       )
     return Plan(optimizer)
   if freeze:

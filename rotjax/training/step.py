@@ -244,9 +244,7 @@ def make_train_step(
     # Each device holds the gradient of its share of the global mean.
     grads = total(grads)
     updates, opt_state = transformation.update(grads, state.opt_state, before)
-    params = plan.whole(
-      optax.apply_updates(before, updates), like=state.params
-    )
+    params = plan.whole(optax.apply_updates(before, updates), like=state.params)
     # Warmed up: the average of the first steps is not the initialisation.
     decay = jnp.minimum(
       optimizer.ema_decay, (1 + state.step) / (10 + state.step)

@@ -71,7 +71,7 @@ def test_quarter_turns_are_found_in_what_is_drawn(options):
   closed = options in CLOSED
   assert _brute_force(options) == closed
   angles = angles_lib.Angles(**options)
-  assert angles.has_quarter_turns == closed
+  assert angles.has_turns(90.0) == closed
   angles.check_tta("none")
   if closed:
     angles.check_tta("rot90")
@@ -167,3 +167,15 @@ def test_a_full_run_is_asked_about_narrow_angles_so(runs):
   run = runs / "full"
   assert train.evaluate(_config(NARROW, {"eval.tta": "rot90"}), run) == 0
   predictor.load(run, tta="rot90")
+
+
+def test_eight_turns_in_predict_and_in_an_exported_model(runs, tmp_path):
+  run, out = runs / "full", tmp_path / "model.bin"
+  export.main(["--workdir", str(run), "--out", str(out), "--tta", "rot8"])
+  picture = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+  in_folder, exported, single = (
+    predictor.load(path, tta)([picture]).angle_deg[0]
+    for path, tta in ((run, "rot8"), (out, None), (run, "none"))
+  )
+  assert in_folder == pytest.approx(exported, abs=1e-2)
+  assert abs(in_folder - single) > 0.1

@@ -1,8 +1,8 @@
 """Frozen stages and rates of their own, against what untouched runs compute."""
 
 import dataclasses
+import functools
 
-import flax.nnx as nnx
 import jax
 import numpy as np
 import pytest
@@ -10,61 +10,18 @@ import pytest
 from rotjax import angles as angles_lib
 from rotjax import errors, heads, models
 from rotjax.image import view as view_lib
-from rotjax.models import layers
 from rotjax.training import executors, fine_tuning, optim
 from rotjax.training import step as step_lib
+from tests import pretrained
 
 SIDE, BATCH, STEPS = 12, 8, 4
-STAGES = ("first", "second", "third")
-
-
-class _Stage(nnx.Module):
-  def __init__(self, features_in, rngs):
-    self.conv = layers.Conv(features_in, 6, 3, stride=2, rngs=rngs)
-    self.norm = layers.BatchNorm(6)
-
-  def __call__(self, x, context):
-    return jax.nn.relu(self.norm(self.conv(x), context))
-
-
-class _Network(nnx.Module):
-  def __init__(self, num_outputs, rngs):
-    for i, stage in enumerate(STAGES):
-      setattr(self, stage, _Stage(3 if i == 0 else 6, rngs))
-    self.out = layers.Dense(6, num_outputs, rngs=rngs)
-
-  def features(self, x, context):
-    for stage in STAGES:
-      x = getattr(self, stage)(x, context.of(stage))
-    return x.mean((1, 2))
-
-  def head(self, features, context):
-    del context
-    return self.out(features)
-
-  def __call__(self, x, context):
-    return self.head(self.features(x, context), context)
-
-
-@dataclasses.dataclass(frozen=True)
-class Backbone:
-  """A pretrained backbone of three small stages with batch statistics."""
-
-  pixels = ((127.0,) * 3, (128.0,) * 3)
-  stages = STAGES
-
-  def module(self, num_outputs, image_shape, dtype, rngs):
-    return _Network(num_outputs, rngs)
-
-  def foreign(self):
-    return None
-
+STAGES = pretrained.STAGES
 
 HEAD = heads.HEADS["vonmises"]()
 VIEW = view_lib.View(size=SIDE, fineness=0.0, jitter=0.0).resolve(
   None, (SIDE, SIDE)
 )
-MODEL = models.build(Backbone(), HEAD.num_outputs, (SIDE, SIDE, 3))
+MODEL = models.build(pretrained.Backbone(), HEAD.num_outputs, (SIDE, SIDE, 3))
 SGD = optim.Sgd(learning_rate=0.05, schedule="constant", warmup=0.0)
 
 
@@ -106,7 +63,9 @@ def same(a, b):
   )
 
 
-FRESH = jax.device_get(step_lib.init_state(MODEL, SGD, STEPS, 0))
+@functools.cache
+def fresh():
+  return jax.device_get(step_lib.init_state(MODEL, SGD, STEPS, 0))
 
 
 @pytest.mark.parametrize(
@@ -120,13 +79,13 @@ FRESH = jax.device_get(step_lib.init_state(MODEL, SGD, STEPS, 0))
 def test_what_is_frozen_stays_bit_for_bit_and_the_rest_learns(optimizer):
   state = trained(optimizer)
   frozen = STAGES if optimizer.freeze == "all" else STAGES[:2]
-  for name, before in FRESH.params.items():
+  for name, before in fresh().params.items():
     trees = [state.params[name], state.eval_params[name]]
     for after in trees:
       assert same(before, after) == (name in frozen), name
-    if name in FRESH.model_state:
+    if name in fresh().model_state:
       for tree in (state.model_state, state.eval_model_state):
-        assert same(FRESH.model_state[name], tree[name]) == (name in frozen)
+        assert same(fresh().model_state[name], tree[name]) == (name in frozen)
 
 
 def test_frozen_parameters_have_no_moments_and_decay_to_nothing():
@@ -164,17 +123,17 @@ def test_gradients_of_what_is_trained_are_those_without_freezing():
     view_keys, _ = step_lib.example_keys(
       np.uint32(0), np.int32(0), batch()["slot"]
     )
-    images, deg = jax.vmap(
-      lambda k, i: VIEW.sample(k, i, angles_lib.Angles())
-    )(view_keys, batch()["image"])
-    params = {**FRESH.params, "out": out}
-    outputs, _ = MODEL.apply(params, FRESH.model_state, images)
+    images, deg = jax.vmap(lambda k, i: VIEW.sample(k, i, angles_lib.Angles()))(
+      view_keys, batch()["image"]
+    )
+    params = {**fresh().params, "out": out}
+    outputs, _ = MODEL.apply(params, fresh().model_state, images)
     return HEAD.loss(outputs, angles_lib.Angles().to_theta(deg)).mean()
 
-  gradient = jax.grad(loss)(FRESH.params["out"])
+  gradient = jax.grad(loss)(fresh().params["out"])
   for before, after, g in zip(
     *map(
-      jax.tree.leaves, (FRESH.params["out"], frozen.params["out"], gradient)
+      jax.tree.leaves, (fresh().params["out"], frozen.params["out"], gradient)
     )
   ):
     np.testing.assert_allclose(after, before - 0.05 * g, rtol=1e-5, atol=1e-6)
@@ -190,9 +149,7 @@ def test_each_stage_moves_at_its_own_rate(rule):
   factors = dict(first=0.02, second=0.1, third=0.5, out=1.0)
   for name, factor in factors.items():
     for before, after, slow in zip(
-      *(
-        jax.tree.leaves(tree.params[name]) for tree in (FRESH, plain, slowed)
-      )
+      *(jax.tree.leaves(tree.params[name]) for tree in (fresh(), plain, slowed))
     ):
       np.testing.assert_allclose(
         slow - before, factor * (after - before), rtol=1e-3, atol=1e-7
