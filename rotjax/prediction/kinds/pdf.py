@@ -28,7 +28,7 @@ _PRINTERS = ("/TrimBox", "/BleedBox", "/ArtBox")
 
 
 class Document(picture.Document):
-  """A PDF; what its pages show, with comments and filled forms."""
+  """A PDF; its pages as PDFium draws them, with their comments."""
 
   def __init__(self, path: str):
     self.path, self.notes = path, ()
