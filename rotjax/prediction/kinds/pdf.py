@@ -28,7 +28,7 @@ _PRINTERS = ("/TrimBox", "/BleedBox", "/ArtBox")
 
 
 class Document(picture.Document):
-  """A PDF; what its pages show, with comments and filled forms."""
+  """A PDF; its pages as PDFium draws them, with their comments."""
 
   def __init__(self, path: str):
     self.path, self.notes = path, ()
@@ -66,22 +66,34 @@ class Document(picture.Document):
   def upright(
     self, angles: Sequence[float], how: picture.How
   ) -> tuple[bytes, picture.Changed]:
-    import pypdf
+    try:
+      return self._turned(angles, how)
+    except pictures.Unusable:
+      raise
+    except Exception as error:  # damaged files raise a dozen types
+      raise pictures.Unusable(
+        f"damaged: not written ({pictures.reason(error)})"
+      ) from None
 
+  def _turned(self, angles, how):
+    import pypdf
+    import pypdfium2
+
+    reader = pypdf.PdfReader(io.BytesIO(picture.whole(self.path)))
+    if reader.is_encrypted:
+      raise pictures.Unusable("encrypted: not written without its key")
+    writer = pypdf.PdfWriter(clone_from=reader)
+    left_behind = [
+      _turn(sheet, angle_deg, how, writer)
+      for sheet, angle_deg in zip(writer.pages, angles)
+    ]
     data = io.BytesIO()
-    changed: picture.Changed = ()
-    with pictures.refusing():
-      reader = pypdf.PdfReader(io.BytesIO(picture.whole(self.path)))
-      if reader.is_encrypted:
-        raise pictures.Unusable("encrypted: not written without its key")
-      writer = pypdf.PdfWriter(clone_from=reader)
-      if len(writer.pages) != self.pages:
+    writer.write(data)
+    with contextlib.closing(pypdfium2.PdfDocument(data.getvalue())) as back:
+      if not len(back) == len(left_behind) == self.pages:
         raise pictures.Unusable("damaged: its pages are not found again")
-      for sheet, angle_deg in zip(writer.pages, angles):
-        if _turn(sheet, angle_deg, how, writer):
-          changed = ("the places of links, comments and form fields",)
-      writer.write(data)
-    return data.getvalue(), changed
+    changed = ("the places of links, comments and form fields",)
+    return data.getvalue(), changed if any(left_behind) else ()
 
 
 def _why_not(stream) -> str:

@@ -11,6 +11,7 @@ from rotjax.prediction.kinds import picture
 from tests.prediction import bars
 
 pypdf = pytest.importorskip("pypdf")
+annotations = pytest.importorskip("pypdf.annotations")
 pytest.importorskip("pypdfium2")
 
 
@@ -120,3 +121,14 @@ def test_without_the_extra_a_line_names_it(scans, monkeypatch):
   monkeypatch.setitem(sys.modules, "pypdfium2", None)
   with pytest.raises(pictures.Unusable, match=r"pip install 'rotjax\[pdf\]'"):
     kinds.opened(str(scans))
+
+
+def test_links_that_stay_behind_are_told(scans):
+  writer = pypdf.PdfWriter(clone_from=str(scans))
+  link = annotations.Link(rect=(9, 9, 99, 99), target_page_index=1)
+  writer.add_annotation(page_number=0, annotation=link)
+  writer.write(scans)
+  document = kinds.opened(str(scans))
+  assert document.upright([90.0, 5.0, 0.0], picture.How())[1] == ()
+  (words,) = document.upright([95.0, 0.0, 0.0], picture.How())[1]
+  assert words == "the places of links, comments and form fields"
