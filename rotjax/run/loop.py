@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rotjax import distributed, errors, files, metrics, stopping
+from rotjax import distributed, errors, metrics, stopping
+from rotjax.config import shipped
 from rotjax.data import input_pipeline as feeds
 from rotjax.run import claim, finished, run_folder, scoring
 from rotjax.run import experiment as experiment_lib
@@ -165,7 +166,7 @@ def _first_state(experiment, run, held):
   state = run.restore(fresh) if continues else fresh
   other = experiment.config.init_from
   if state is fresh and other:
-    return finished.start_from(fresh, files.absolute(other, "init_from"))
+    return finished.start_from(fresh, shipped.place(other, "init_from"))
   return state
 
 
