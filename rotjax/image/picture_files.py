@@ -1,6 +1,6 @@
 """Picture files: found in folders, one's own output and the like left out."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 import dataclasses
 import os
 import pathlib
@@ -74,7 +74,11 @@ class LeftOut(NamedTuple):
   wanted: bool = True
 
 
-def find(paths: Iterable[str]) -> Iterator[Found | LeftOut]:
+def find(
+  paths: Iterable[str],
+  also: Collection[str] = (),
+  extras: Mapping[str, str] | None = None,
+) -> Iterator[Found | LeftOut]:
   """Files, and the pictures in folders and their subfolders, each once.
 
   Files are taken whatever they are called; in folders the name has to end like
@@ -83,6 +87,8 @@ def find(paths: Iterable[str]) -> Iterator[Found | LeftOut]:
 
   Args:
     paths: of files and folders; `~` is the home folder.
+    also: endings that are read beside `endings()`.
+    extras: ending -> what to install for it to be read.
 
   Yields:
     What was found, by name within a folder; what of it was left out.
@@ -92,7 +98,7 @@ def find(paths: Iterable[str]) -> Iterator[Found | LeftOut]:
     if not os.path.isdir(path):
       inside: Iterable = [Found(path, pathlib.PurePath(os.path.basename(path)))]
     else:
-      inside = _walk(path)
+      inside = _walk(path, endings().union(also), extras or {})
     for found in inside:
       if isinstance(found, LeftOut):
         yield found
@@ -136,8 +142,9 @@ def mark_upright(folder: pathlib.Path) -> None:
     mark.write_text("Written by rotjax.predict --upright.\n", "utf-8")
 
 
-def _walk(folder: str) -> Iterator[Found | LeftOut]:
-  readable = endings()
+def _walk(
+  folder: str, readable: set[str], extras: Mapping[str, str]
+) -> Iterator[Found | LeftOut]:
   unread: dict[str, int] = {}
   unreadable: list[OSError] = []
   count = 0
@@ -161,7 +168,9 @@ def _walk(folder: str) -> Iterator[Found | LeftOut]:
   for error in unreadable:
     yield LeftOut(error.filename, f"cannot be read: {pictures.reason(error)}")
   if unread:
-    yield LeftOut(folder, unread_counts(unread))
+    needed = sorted({extras[e] for e in unread if e in extras})
+    advice = f" (pip install {' '.join(map(repr, needed))})" if needed else ""
+    yield LeftOut(folder, unread_counts(unread) + advice)
   elif not (count or unreadable):
     yield LeftOut(folder, "no picture in this folder")
 

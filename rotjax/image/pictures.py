@@ -63,12 +63,12 @@ def read(path: str | os.PathLike) -> PIL.Image.Image:
     Unusable: no such file, not a picture, damaged, or with more pixels than
       Pillow's limit.
   """
-  with strict(), _opened(path) as stream:
+  with strict(), opened(path) as stream:
     return decode(stream, formats())
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
   """A regular file, open; Unusable says why it is none."""
   # Opening a pipe would wait for a writer for ever.
   with refusing():
@@ -169,7 +169,7 @@ def frames(path: str | os.PathLike) -> int:
   Raises:
     Unusable: see `read`.
   """
-  with strict(), _opened(path) as stream:
+  with strict(), opened(path) as stream:
     return count_frames(stream, formats())
 
 

@@ -10,6 +10,8 @@ RING_SIZE = 720  # of `metrics.probabilistic.grid`
 # A second mode is told from this probability on, within `_NEAR` degrees.
 NOTABLE = 0.1
 _NEAR = 15.0
+# A standard deviation of a normal density holds so much; half a quarter turn.
+_USUAL, _EIGHTH = 0.6827, 45.0
 # Of 255: what pixels of one colour differ by, from a scanner or a JPEG.
 _BLANK = 8
 # And only if it is so many times as probable as the valleys beside it.
@@ -49,9 +51,11 @@ class Answers:
     weight = np.exp(self.log_density - top)
     return weight / weight.sum(axis=-1, keepdims=True)
 
-  def _share(self, offset_deg: np.ndarray, within_deg: float) -> np.ndarray:
+  def _share(
+    self, offset_deg: np.ndarray, within_deg: float | np.ndarray
+  ) -> np.ndarray:
     """Share of the cells at these offsets that lies within some degrees."""
-    if within_deg >= self.period_deg / 2:
+    if np.all(within_deg >= self.period_deg / 2):
       return np.ones_like(offset_deg)
     cell = self.period_deg / RING_SIZE
     inside = within_deg + cell / 2 - np.abs(offset_deg)
@@ -63,6 +67,25 @@ class Answers:
       self.ring_deg, self.angle_deg[:, None], self.period_deg
     )
     return (self.mass * self._share(offset, degrees)).sum(axis=-1)
+
+  def spread(self) -> np.ndarray:
+    """`[n]` degrees: how far the answer is from the truth as a rule.
+
+    Of the probability within 45 degrees of the answer, 68% lie so near, as
+    within one standard deviation of a normal density.
+    """
+    offset = angles_lib.difference(
+      self.ring_deg, self.angle_deg[:, None], self.period_deg
+    )
+    wanted = _USUAL * self.within(_EIGHTH)
+    low = np.zeros(len(wanted))
+    high = np.full(len(wanted), _EIGHTH)
+    for _ in range(16):  # to a thousandth of a degree
+      middle = (low + high) / 2
+      share = (self.mass * self._share(offset, middle[:, None])).sum(axis=-1)
+      low = np.where(share < wanted, middle, low)
+      high = np.where(share < wanted, high, middle)
+    return high
 
   def second_mode(self) -> tuple[np.ndarray, np.ndarray]:
     """Where else the density has a peak worth telling.

@@ -62,7 +62,11 @@ def is_one(picture: PIL.Image.Image) -> bool:
 
 
 def pair(
-  picture: PIL.Image.Image, angle_deg: float, fit: str, caption: str
+  picture: PIL.Image.Image,
+  angle_deg: float,
+  fit: str,
+  caption: str,
+  fill: str = "auto",
 ) -> Pair:
   """The picture before and after, small; see `upright.turn_back`.
 
@@ -71,7 +75,7 @@ def pair(
   """
   before = upright.smooth(picture).copy()
   before.thumbnail((2 * _SIDE, 2 * _SIDE))
-  after = upright.turn_back(before, angle_deg, fit)
+  after = upright.turn_back(before, angle_deg, fit, fill)
   images = [pictures.flat(image, 3) for image in (before, after)]
   for image in images:
     image.thumbnail((_SIDE, _SIDE))

@@ -1,21 +1,17 @@
 """What is written for pictures: whole or not at all, never over anything."""
 
+from collections.abc import Iterator, Sequence
 import contextlib
-import functools
 import io
-import json
 import os
 import pathlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import PIL.Image
 
 from rotjax import errors, files
 from rotjax.image import pictures
-
-# In a folder of results: the names of those that were written, a JSON string a
-# line. What is named there is never turned again, and what else lies there is.
-_LIST = ".rotjax-written"
+from rotjax.prediction import journal
 
 
 def check_new(path: pathlib.Path) -> None:
@@ -31,6 +27,10 @@ def check_new(path: pathlib.Path) -> None:
 def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
   """Writes a new file; a kill at any time leaves all of it or nothing.
 
+  Args:
+    path: must not exist.
+    data: all of it; on the disk when this returns.
+
   Raises:
     FileExistsError: neither an input nor an earlier output is ever replaced.
     OSError: it cannot be written.
@@ -39,6 +39,7 @@ def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
   try:
     with open(part, "xb") as file:
       file.write(data)
+      settle(file)
     try:
       os.link(part, path)
     except FileExistsError:
@@ -49,6 +50,12 @@ def write_bytes(path: pathlib.Path, data: bytes | memoryview) -> None:
   finally:
     with contextlib.suppress(OSError):
       part.unlink()
+
+
+def settle(file: BinaryIO) -> None:
+  """Waits until the disk has what was written into a file."""
+  file.flush()
+  os.fsync(file.fileno())
 
 
 def write_picture(
@@ -71,12 +78,60 @@ def write_picture(
     ) from None
 
 
-class Folder:
-  """A folder of results, which remembers what was written into it."""
+def check_table(folder: pathlib.Path, name: str) -> None:
+  """Refuses a folder that has a file of that name which is not ours.
 
-  def __init__(self, path: pathlib.Path):
-    self.path = path
+  Raises:
+    UserError: it has.
+  """
+  if os.path.lexists(folder / name) and name not in journal.of(folder):
+    check_new(folder / name)
+
+
+def write_table(folder: pathlib.Path, name: str, data: bytes) -> None:
+  """Writes a table of the results, over that of an earlier call.
+
+  Raises:
+    Unusable: it cannot be written.
+  """
+  with pictures.refusing():
+    folder.mkdir(parents=True, exist_ok=True)
+    if name not in journal.of(folder):
+      journal.of(folder).add(pathlib.PurePath(name))
+    files.write(folder / name, data)
+
+
+class Folder:
+  """A folder of results, which remembers what was written into it.
+
+  Attributes:
+    path: of the folder; made when the first result is written.
+    settings: whatever else than the source makes a result what it is.
+  """
+
+  def __init__(self, path: pathlib.Path, settings: str = ""):
+    self.path, self.settings = path, settings
     self._sources: dict[str, str] = {}
+
+  def done(self, source: str) -> list[dict[str, Any]] | None:
+    """The rows of a file that an earlier call has finished; None if none has.
+
+    It has if the result is there, whole, and was made from this file as it is
+    now (path, size, time of change), with the same settings.
+    """
+    with contextlib.suppress(OSError):
+      now = {**journal.stamp(source), "settings": self.settings}
+      for entry in journal.of(self.path).of_source(source):
+        if {key: entry.get(key) for key in now} == now:
+          if (self.path / entry["name"]).stat().st_size == entry["bytes"]:
+            return entry["rows"]
+    return None
+
+  def rows(self) -> Iterator[dict[str, Any]]:
+    """Of all results with these settings, what was told of them."""
+    for entry in journal.of(self.path):
+      if entry.get("settings") == self.settings:
+        yield from entry.get("rows", ())
 
   def check_new(self, name: pathlib.PurePath) -> None:
     """Refuses a result whose name is taken, before any work is done for it.
@@ -91,13 +146,20 @@ class Folder:
       why = f"; in this call {source} has that name too" if source else ""
       raise pictures.Unusable(f"exists already and is not overwritten{why}")
 
-  def write(self, name: pathlib.PurePath, data: bytes, source: str) -> None:
+  def write(
+    self,
+    name: pathlib.PurePath,
+    data: bytes,
+    source: str,
+    rows: Sequence[dict[str, Any]] = (),
+  ) -> None:
     """Writes a new result.
 
     Args:
       name: in this folder, with subfolders.
       data: all of it.
-      source: what it was made from, for messages.
+      source: the file that it was made from.
+      rows: what is told of the source, JSON-able; `done` gives them back.
 
     Raises:
       Unusable: the name is taken, or it cannot be written.
@@ -106,10 +168,14 @@ class Folder:
     self.check_new(name)
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
-      # Before the file: a result that is not listed would be an input. On a
-      # line of its own, even if the last one was cut.
-      with open(self.path / _LIST, "a", encoding="ascii") as file:
-        file.write(f"\n{json.dumps(name.as_posix())}")
+      # Before the file: a result that is not listed would be an input.
+      journal.of(self.path).add(
+        name,
+        **journal.stamp(source),
+        settings=self.settings,
+        bytes=len(data),
+        rows=list(rows),
+      )
       write_bytes(path, data)
     except OSError as error:
       if isinstance(error, FileExistsError):
@@ -118,27 +184,3 @@ class Folder:
         f"cannot be written: {pictures.reason(error)}"
       ) from None
     self._sources[str(path).casefold()] = source
-    _listed(pathlib.Path(os.path.realpath(self.path))).add(name.as_posix())
-
-
-def is_result(path: str) -> bool:
-  """Whether a file is what this or an earlier call wrote into a `Folder`."""
-  real = pathlib.Path(os.path.realpath(path))
-  return any(
-    real.relative_to(folder).as_posix() in _listed(folder)
-    for folder in real.parents
-  )
-
-
-@functools.cache
-def _listed(folder: pathlib.Path) -> set[str]:
-  """The results in a folder."""
-  names: set[str] = set()
-  try:
-    text = (folder / _LIST).read_text("ascii", "replace")
-  except OSError:
-    return names
-  for line in text.splitlines():
-    with contextlib.suppress(ValueError, TypeError):
-      names.add(json.loads(line))
-  return names

@@ -24,8 +24,9 @@ from rotjax.image import picture_files, pictures
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import ready
 
-# Squares in one call; the last is padded, so that there is one program.
-BATCH = 64
+# Squares in one call; fewer are padded to one of these, each one a program.
+SIZES = (1, 8, 64)
+BATCH = SIZES[-1]
 # Of more trained turns only the range is told.
 _LISTED = 36
 
@@ -102,9 +103,11 @@ class Predictor:
         f"squares are {squares.dtype} {squares.shape}, not uint8 [n, *{shape}]"
       )
     parts = []
-    for start in range(0, len(squares), BATCH):
-      part = squares[start : start + BATCH]
-      padding = np.zeros((BATCH - len(part), *shape), np.uint8)
+    # One size for all, so that a last few do not cost another program.
+    batch = next(s for s in SIZES if s >= min(len(squares), BATCH))
+    for start in range(0, len(squares), batch):
+      part = squares[start : start + batch]
+      padding = np.zeros((batch - len(part), *shape), np.uint8)
       results = jax.device_get(self.fn(np.concatenate([part, padding])))
       parts.append([x[: len(part)] for x in results])
     if not parts:

@@ -6,6 +6,7 @@ texts. Metadata can be damaged in any way: what cannot be written again is left
 out and named; pixels count.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import io
 import os
@@ -35,7 +36,7 @@ _FIRST_BYTES: tuple[tuple[bytes, str, dict[str, Any]], ...] = (
   (b"MM\0*", "TIFF", {"compression": _LOSSLESS}),
 )
 # TIFF's NewSubfileType: a smaller version (bit 0) or a mask (bit 2).
-_PAGE_KIND, _NO_PAGE = 254, 5
+PAGE_KIND, NO_PAGE = 254, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +56,18 @@ class Original:
   lost: tuple[str, ...]
 
 
-def original(path: str | os.PathLike) -> Original:
+def original(
+  path: str | os.PathLike,
+  names: Sequence[str] | None = None,
+  frame: int | None = None,
+) -> Original:
   """How a picture file was written.
+
+  Args:
+    path: the file.
+    names: Pillow's names of what it may be; None for all that are read.
+    frame: of a TIFF, the one of its pages that is asked about; None for all
+      of a file, which may have one.
 
   Raises:
     Unusable: nothing made from it can be written as it was: it has several
@@ -65,7 +76,7 @@ def original(path: str | os.PathLike) -> Original:
   try:
     with pictures.strict(), open(path, "rb") as stream:
       try:
-        return _original(stream)
+        return _original(stream, names or pictures.formats(), frame)
       except pictures.Unusable:
         raise
       except Exception:  # damaged files raise a dozen types
@@ -74,10 +85,15 @@ def original(path: str | os.PathLike) -> Original:
     raise pictures.Unusable(pictures.reason(error)) from None
 
 
-def _original(stream) -> Original:
-  with PIL.Image.open(stream, formats=pictures.formats()) as file:
+def _original(stream, names, frame) -> Original:
+  with PIL.Image.open(stream, formats=tuple(names)) as file:
+    if frame:
+      file.info.clear()  # of the first page
+      file.seek(frame)
     # Several JPEGs in one file: the first is the picture.
     form = "JPEG" if file.format == "MPO" else str(file.format)
+    if frame is None:
+      _check_frames(file)
     _check(file, form)
     kept, lost = metadata.read(file, form)
     return Original(form, _options(file, form), kept, tuple(lost))
@@ -99,13 +115,16 @@ def _bare(stream) -> Original:
   raise pictures.Unusable("damaged: not written again")
 
 
-def _check(file, form) -> None:
-  """Refuses what would not come back whole."""
+def _check_frames(file) -> None:
   count = _frames(file)
   if count > 1:
     raise pictures.Unusable(
       f"has {count} pages or frames, and only the first is read: not written"
     )
+
+
+def _check(file, form) -> None:
+  """Refuses what would not come back whole."""
   if pictures.is_deep(file) and file.has_transparency_data:
     raise pictures.Unusable(
       "has 16 bits and transparency, which Pillow cannot write: not written"
@@ -126,16 +145,16 @@ def _frames(file) -> int:
   kinds = []
   for page in range(count):
     file.seek(page)
-    kinds.append(file.tag_v2.get(_PAGE_KIND, 0))
+    kinds.append(file.tag_v2.get(PAGE_KIND, 0))
   file.seek(0)
-  return sum(not kind & _NO_PAGE for kind in kinds)
+  return sum(not kind & NO_PAGE for kind in kinds)
 
 
 def _is_cut_to_8_bits(file, form) -> bool:
   """Whether colours have more bits in the file than Pillow reads."""
   if pictures.is_deep(file):
     return False
-  if form in ("AVIF", "JPEG2000"):
+  if form in ("AVIF", "HEIF", "JPEG2000"):
     return _declared_bits(file, form) > 8
   for tile in file.tile:
     args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
@@ -152,9 +171,9 @@ def _declared_bits(file, form) -> int:
   """The most bits a colour that a file's header states; 8 if none does."""
   file.fp.seek(0)
   head = file.fp.read(1 << 16)
-  # Of AVIF the box "pixi": version and flags, channels, bits of each; of
-  # JPEG 2000 the segment SIZ: 40 bytes on, three a component.
-  if form == "AVIF":
+  # Of AVIF and HEIC the box "pixi": version and flags, channels, bits of each;
+  # of JPEG 2000 the segment SIZ: 40 bytes on, three a component.
+  if form in ("AVIF", "HEIF"):
     at = head.find(b"pixi")
     return max(head[at + 9 : at + 9 + head[at + 8]], default=8) if at > 0 else 8
   at = head.find(b"\xff\x4f\xff\x51")
@@ -177,7 +196,7 @@ def _options(file, form) -> dict[str, Any]:
     if _is_lossless_webp(file.fp):
       return {"lossless": True, "exact": True}
     return dict(_QUALITY)
-  if form == "AVIF":
+  if form in ("AVIF", "HEIF"):
     return dict(_QUALITY)
   if form == "TIFF":
     compression = file.info.get("compression", "raw")

@@ -20,7 +20,7 @@ import pytest
 
 from rotjax import errors
 from rotjax.image import pictures
-from rotjax.prediction import contact_sheet, outputs, rewrite, upright
+from rotjax.prediction import contact_sheet, journal, outputs, rewrite, upright
 
 _TAGS = PIL.ExifTags.Base
 _Y, _X = np.mgrid[:40, :60]
@@ -114,7 +114,8 @@ def test_one_bit_stays_one_bit(angle):
 @pytest.mark.parametrize("mode", ["P", "P, one clear", "P, many clear"])
 def test_a_palette_stays_and_gives_the_nearest_colours(mode):
   picture = _picture(mode)
-  turned = upright.turn_back(picture, 21.0)
+  fill = "black" if mode == "P" else "auto"
+  turned = upright.turn_back(picture, 21.0, fill=fill)
   assert turned.mode == "P"
   assert turned.getpalette() == picture.getpalette()
   wanted = np.asarray(upright.turn_back(picture.convert("RGBA"), 21.0)).astype(
@@ -299,7 +300,7 @@ def test_turning_is_pillows_own(fit, angle):
   wanted = np.asarray(
     picture.rotate(-angle, pictures.BICUBIC, expand=fit == "expand"), float
   )
-  found = np.asarray(upright.turn_back(picture, angle, fit), float)
+  found = np.asarray(upright.turn_back(picture, angle, fit, "black"), float)
   # Pillow's expanded canvas may be one pixel larger each way.
   apart = np.subtract(wanted.shape, found.shape)[:2]
   assert apart.min() >= 0 and apart.max() <= 2
@@ -478,35 +479,35 @@ def test_results_are_known_and_others_are_not(tmp_path):
   (tmp_path / "in" / "out" / "deep").mkdir(parents=True)
   mine = tmp_path / "in" / "out" / "mine.png"
   mine.touch()
-  folder.write(pathlib.PurePath("deep/ä\udcff\n.png"), b"1", "x")
-  folder.write(pathlib.PurePath("b.png"), b"2", "x")
-  assert outputs.is_result(str(tmp_path / "in" / "out" / "b.png"))
-  assert outputs.is_result(str(tmp_path / "in/out/deep/ä\udcff\n.png"))
-  assert not outputs.is_result(str(mine))
+  folder.write(pathlib.PurePath("deep/ä\udcff\n.png"), b"1", __file__)
+  folder.write(pathlib.PurePath("b.png"), b"2", __file__)
+  assert journal.is_result(str(tmp_path / "in" / "out" / "b.png"))
+  assert journal.is_result(str(tmp_path / "in/out/deep/ä\udcff\n.png"))
+  assert not journal.is_result(str(mine))
   (tmp_path / "link.png").symlink_to(tmp_path / "in" / "out" / "b.png")
-  assert outputs.is_result(str(tmp_path / "link.png"))
+  assert journal.is_result(str(tmp_path / "link.png"))
   # A list that a kill cut, or that is another's.
   listed = tmp_path / "in" / "out" / ".rotjax-written"
   listed.write_bytes(listed.read_bytes() + b'\n["x"]\n\xff\n"half')
-  outputs._listed.cache_clear()
-  assert outputs.is_result(str(tmp_path / "in" / "out" / "b.png"))
-  folder.write(pathlib.PurePath("c.png"), b"3", "x")
-  outputs._listed.cache_clear()
-  assert outputs.is_result(str(tmp_path / "in" / "out" / "c.png"))
+  journal._of.cache_clear()
+  assert journal.is_result(str(tmp_path / "in" / "out" / "b.png"))
+  folder.write(pathlib.PurePath("c.png"), b"3", __file__)
+  journal._of.cache_clear()
+  assert journal.is_result(str(tmp_path / "in" / "out" / "c.png"))
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path):
   folder = outputs.Folder(tmp_path)
   name = pathlib.PurePath("x.png")
-  folder.write(name, b"1", "a/x.png")
-  with pytest.raises(pictures.Unusable, match="in this call a/x.png has"):
+  folder.write(name, b"1", __file__)
+  with pytest.raises(pictures.Unusable, match="in this call .*upright.py has"):
     folder.write(name, b"2", "b/x.png")
   assert (tmp_path / name).read_bytes() == b"1"
   (tmp_path / "link.png").symlink_to(tmp_path / "nothing")
   with pytest.raises(pictures.Unusable, match="exists already"):
-    folder.write(pathlib.PurePath("link.png"), b"2", "b")
+    folder.write(pathlib.PurePath("link.png"), b"2", __file__)
   with pytest.raises(pictures.Unusable, match="cannot be written"):
-    folder.write(pathlib.PurePath("x.png/y.png"), b"2", "b")
+    folder.write(pathlib.PurePath("x.png/y.png"), b"2", __file__)
   with pytest.raises(FileExistsError):
     outputs.write_bytes(tmp_path / name, b"2")
   assert (tmp_path / name).read_bytes() == b"1"
@@ -541,13 +542,15 @@ def test_a_full_disk_is_one_reason_and_leaves_nothing(tmp_path):
   resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
   try:
     with pytest.raises(pictures.Unusable, match="written: File too large"):
-      outputs.Folder(tmp_path).write(pathlib.PurePath("x"), bytes(9999), "x")
+      outputs.Folder(tmp_path).write(
+        pathlib.PurePath("x"), bytes(9999), __file__
+      )
   finally:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
   assert [p.name for p in tmp_path.iterdir()] == [".rotjax-written"]
   folder = outputs.Folder(pathlib.Path("/dev/null/out"))
   with pytest.raises(pictures.Unusable, match="cannot be written: Not a dir"):
-    folder.write(pathlib.PurePath("x.png"), b"1", "x")
+    folder.write(pathlib.PurePath("x.png"), b"1", __file__)
 
 
 # The contact sheet.

@@ -1,0 +1,91 @@
+"""What is told of pictures, as a table for people and as CSV."""
+
+from collections.abc import Iterable, Sequence
+import csv
+import io
+import os
+from typing import Any
+
+from rotjax.prediction import answers
+from rotjax.prediction import rows as rows_lib
+
+
+def shown(path: str | os.PathLike) -> str:
+  """A path on one line, whatever bytes it has."""
+  return "".join(c if c.isprintable() else "?" for c in os.fspath(path))
+
+
+def page_name(path: str | os.PathLike, page: int | None) -> str:
+  """A page as ImageMagick and others name it, but counted from 1."""
+  return shown(path) + ("" if page is None else f"[{page}]")
+
+
+def _signed(angle_deg: float) -> str:
+  text = f"{angle_deg:+.1f}°"
+  return "0.0°" if text in ("+0.0°", "-0.0°") else text
+
+
+def table(
+  rows: Sequence[dict[str, Any]], spec: Any, within: Sequence[float]
+) -> str:
+  """What was told of the pictures, as text; "" for none.
+
+  Args:
+    rows: of a `pipeline.Pipeline`.
+    spec: of its predictor.
+    within: degrees, as its options have them.
+  """
+  if not rows:
+    return ""
+  head = ["picture", "angle", ""]
+  lines = [[*head, *(f"within {d:g}°" for d in within), "or else"]]
+  for row in rows:
+    angle, second = row["angle_deg"], row["second_mode"]
+    also = ""
+    if second:
+      also = f"{_signed(second['angle_deg'])} ({second['within_15_deg']:.0%})"
+    sure = [f"{row[rows_lib.within_key(d)]:.0%}" for d in within]
+    words = answers.in_words(angle) + (", but blank" if row["blank"] else "")
+    name = page_name(row["path"], row["page"])
+    lines.append([name, _signed(angle), words, *sure, also])
+  widths = [max(map(len, column)) for column in zip(*lines)]
+  left = (0, 2)
+  text = [
+    "  ".join(
+      f"{cell:<{w}}" if i in left else f"{cell:>{w}}"
+      for i, (cell, w) in enumerate(zip(line, widths))
+    ).rstrip()
+    for line in lines
+  ]
+  if any(row["blank"] for row in rows):
+    text.append(
+      "Blank: one colour where the network looks. Nothing tells the turn."
+    )
+  text.append(
+    f"Trained on {spec.trained}: of others an answer means nothing, however"
+    " sure."
+    if spec.trained != "every turn"
+    else "Trained on every turn."
+  )
+  if spec.period_deg < 360:
+    text.append(f"Angles are known modulo {spec.period_deg:g}°.")
+  return "\n".join(text) + "\n"
+
+
+def as_csv(rows: Iterable[dict[str, Any]], within: Sequence[float]) -> bytes:
+  """The same as CSV; a path keeps the bytes that it has."""
+  columns = [
+    *(
+      "path",
+      "page",
+      "angle_deg",
+      *map(rows_lib.within_key, within),
+      "spread_deg",
+    ),
+    *("blank", "outcome", "turned_back_deg", "upright"),
+  ]
+  text = io.StringIO()
+  writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="")
+  writer.writeheader()
+  writer.writerows(rows)
+  return text.getvalue().encode("utf-8", "surrogateescape")
