@@ -13,11 +13,25 @@ import tqdm
 
 from rotjax import cli, errors, files
 from rotjax.cli import environment
+from rotjax.prediction import ready
 
 
 def main(argv: Sequence[str]) -> int:
   """Runs the command; returns its exit status, 2 if any picture was bad."""
   args = _parser().parse_args(argv)
+  if args.model == "list":
+    print(ready.listing(), end="")
+    return 0
+  if not args.paths:
+    raise errors.UserError(
+      "an argument is required: PATH, of pictures or of folders with them"
+    )
+  if args.workdir is None:
+    model = ready.choose(args.model)
+    if args.model is None:
+      _tell(model.name, "the model taken: --model chooses another")
+  else:
+    model = files.absolute(args.workdir, "--workdir")
 
   # Only now what takes seconds to import.
   environment.use_compile_cache(not args.no_compile_cache)
@@ -29,9 +43,6 @@ def main(argv: Sequence[str]) -> int:
   sheet = args.contact_sheet
   if sheet is not None:
     sheet = contact_sheet.final_name(files.to_write(sheet, "--contact-sheet"))
-  flag = "--model" if args.workdir is None else "--workdir"
-  source = args.model if args.workdir is None else args.workdir
-  model = files.absolute(source, flag)
   output = _output(args, options, model)
   found = list(
     picture_files.find(_paths(args.paths), kinds.readable(), kinds.extras())
@@ -69,13 +80,18 @@ def _parser() -> argparse.ArgumentParser:
   )
   p.add_argument(
     "paths",
-    nargs="+",
+    nargs="*",
     metavar="PATH",
     help="files, folders with all below them, - for a list of paths on stdin",
   )
-  source = p.add_mutually_exclusive_group(required=True)
+  source = p.add_mutually_exclusive_group()
   source.add_argument("--workdir", metavar="DIR", help="run folder")
-  source.add_argument("--model", metavar="FILE", help="of rotjax.export")
+  source.add_argument(
+    "--model",
+    metavar="NAME",
+    help="a model that comes with rotjax (list: which are there), or what"
+    " rotjax.export wrote",
+  )
   p.add_argument(
     "--tta",
     choices=("none", "rot90", "rot8"),

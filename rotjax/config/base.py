@@ -42,7 +42,8 @@ def base() -> ml_collections.ConfigDict:
   # bfloat16 on a TPU. The last layer and the head are always in float32.
   config.matmul_precision = "highest"
   # Start from the best network of this finished run, where its parameters fit
-  # (fine-tuning); "" starts anew.
+  # (fine-tuning), or of a model that comes with rotjax (ready:NAME); "" starts
+  # anew.
   config.init_from = ""
   # Only so many of the training images, evenly spaced; 0 for all.
   config.num_train_images = 0

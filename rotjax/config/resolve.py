@@ -15,7 +15,7 @@ from typing import Any
 import ml_collections
 
 from rotjax import errors
-from rotjax.config import named, values
+from rotjax.config import named, shipped, values
 
 # Fields and sections that may differ when a run is resumed and that name no
 # folder: memory, dispatch, what is written when. They change no number.
@@ -26,7 +26,7 @@ INCIDENTAL = (
 )
 
 # Fields that are places; they must not depend on the working directory.
-_PLACES = ("data.dir", "init_from")
+PLACES = ("data.dir", "init_from")
 
 # What people type, and the last part of the field that they mean; words of a
 # name ("bins", "rate") and initials ("lr", "wd") need no line here.
@@ -194,8 +194,9 @@ def absolute(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   flat = flatten(config)
   places = {
     key: os.path.abspath(os.path.expanduser(flat[key]))
-    for key in _PLACES
+    for key in PLACES
     if flat.get(key) and "://" not in flat[key]
+    if not flat[key].startswith(shipped.PREFIX)
   }
   weights = str(flat.get("model.weights", ""))
   if os.path.splitext(weights)[1]:  # a file, and no name such as "imagenet"

@@ -20,7 +20,7 @@ FORMAT = "rotjax model"
 VERSION = 2  # 1 did not say which turns it was trained on
 PLATFORMS = ("cpu", "cuda", "tpu")
 _MAX_HEADER = 1 << 16
-_MEANING = {
+MEANING = {
   "input": "uint8 [b, size, size, channels]: grey, or red, green, blue; 0..255,"
   " neither masked nor scaled. How it is made of a picture: see square",
   "output": "[b] the angle, radians in [-period/2, period/2), and [b, 720] the"
@@ -82,7 +82,7 @@ def save(
   header = {
     "format": FORMAT,
     "version": VERSION,
-    **_MEANING,
+    **MEANING,
     **(notes or {}),
     "spec": spec,
     "platforms": list(PLATFORMS),

@@ -22,6 +22,7 @@ import PIL.Image
 from rotjax import errors
 from rotjax.image import picture_files, pictures
 from rotjax.prediction import answers as answers_lib
+from rotjax.prediction import ready
 
 # Squares in one call; fewer are padded to one of these, each one a program.
 SIZES = (1, 8, 64)
@@ -170,17 +171,19 @@ def _is_one(images: Any) -> bool:
 
 
 def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
-  """The predictor of a run folder or of a model file.
+  """The predictor of a run folder, of a model file or of a ready model.
 
   Args:
-    path: a finished run's folder, or a file that `rotjax.export` wrote.
+    path: a model that comes with rotjax, by its name ("./NAME" is a path
+      whatever it is called); a finished run's folder; or what `rotjax.export`
+      wrote.
     tta: "none", "rot90" or "rot8"; None is the run's own `eval.tta`. A model
       file holds one of them.
 
   Raises:
     UserError: neither of them, or damaged.
   """
-  path = pathlib.Path(path)
+  path = ready.place(pathlib.Path(path), path)
   if not path.is_file():
     return from_run(path, tta)
   from rotjax.prediction import model_file
@@ -197,7 +200,7 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
 
 
 def from_run(workdir: pathlib.Path, tta: str | None = None) -> Predictor:
-  """The predictor of the best checkpoint of a finished run; see `load`."""
+  """The predictor of a finished run or of a ready model; see `load`."""
   spec, fn = describe_run(workdir, tta)
   return Predictor(spec, jax.jit(fn))
 

@@ -11,7 +11,7 @@ import numpy as np
 from rotjax import distributed, errors, files
 from rotjax.config import load
 from rotjax.evaluation import calibration as calibration_lib
-from rotjax.run import checkpoint, layout, summary
+from rotjax.run import checkpoint, layout, ready, summary
 from rotjax.run import experiment as experiment_lib
 from rotjax.training import step as step_lib
 
@@ -20,7 +20,9 @@ _log = logging.getLogger("rotjax")
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-  """A finished run of one seed; what is large is read when it is asked for.
+  """A finished run of one seed, or a ready model that was made of one.
+
+  What is large is read when it is asked for.
 
   Attributes:
     path: its folder.
@@ -74,6 +76,8 @@ class FinishedRun:
     Raises:
       UserError: there is none, or it is damaged.
     """
+    if ready.is_one(self.path):
+      return ready.read_state(self.path, experiment)
     folder = self.path / layout.CHECKPOINTS
     restored = checkpoint.read(folder, "best", experiment.blank_state())
     if restored is None:
@@ -82,13 +86,16 @@ class FinishedRun:
 
 
 def open_run(folder: pathlib.Path) -> FinishedRun:
-  """Opens the finished run of one seed in a folder.
+  """Opens the finished run of one seed, or the ready model, in a folder.
 
   Raises:
-    UserError: there is none.
+    UserError: there is none, or a model that is not as it was written.
   """
   if not folder.exists():
     raise errors.UserError(f"{folder}: no such run folder or model file")
+  if ready.is_one(folder):
+    ready.check(folder)
+    return FinishedRun(folder, load.read(folder / layout.CONFIG))
   if not (folder / layout.CONFIG).is_file():
     raise errors.UserError(f"{folder} is not a run folder (no config.json)")
   seeds = list(layout.seeds_there(folder).values())
@@ -116,7 +123,7 @@ def start_from(
 
   Args:
     fresh: the state before the first step.
-    workdir: a finished run of one seed.
+    workdir: a finished run of one seed, or a ready model.
 
   Raises:
     UserError: no such run, or one whose network has nothing in common.

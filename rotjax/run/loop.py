@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from rotjax import distributed, errors, files, metrics, stopping
+from rotjax import distributed, errors, metrics, stopping
+from rotjax.config import shipped
 from rotjax.data import input_pipeline as feeds
 from rotjax.models import pretrained
 from rotjax.run import claim, finished, run_folder, scoring
@@ -177,7 +178,7 @@ def _first_state(experiment, run, held, split):
   other = experiment.config.init_from
   if other:  # whose weights win: those of a pretrained backbone are not read
     fresh = experiment.init_state(run.seed, pretrained=False)
-    fresh = finished.start_from(fresh, files.absolute(other, "init_from"))
+    fresh = finished.start_from(fresh, shipped.place(other, "init_from"))
   else:
     fresh = distributed.together(lambda: experiment.init_state(run.seed))
   if not experiment.config.head_first.views:
