@@ -172,7 +172,6 @@ def test_black_corners_are_found(digits):
   assert found.low > verdict.LIMIT
 
 
-@pytest.mark.slow
 def test_the_command_exits_with_3_and_leaves_its_report(
   tmp_path, capsys, caplog
 ):
