@@ -155,7 +155,7 @@ _SLOW = [("jit", (3, 4)), ("pmap", (0,)), ("pmap", (3, 4))]
   scope="module",
   params=[("jit", (0,))]
   + [pytest.param(case, marks=pytest.mark.slow) for case in _SLOW],
-  ids=str,
+  ids=lambda case: f"{case[0]}-{len(case[1])}",
 )
 def found(request, tmp_path_factory):
   """An executor's name, the seeds, and what two processes made of them."""

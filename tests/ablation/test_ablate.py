@@ -83,6 +83,8 @@ def test_a_failed_arm_does_not_stop_the_sweep(tmp_path, capsys):
   assert capsys.readouterr().out.startswith("to do")
 
 
+# The fast one of workers is of one that is killed.
+@pytest.mark.slow
 def test_workers_run_arms_in_processes_of_their_own(tmp_path):
   argv = write(tmp_path)
   with pytest.raises(errors.UserError, match="1 of 2 arms failed"):

@@ -329,9 +329,12 @@ def _no_memory(*_, **__):
   ],
 )
 def test_a_failed_start_leaves_nothing(
-  tmp_path, monkeypatch, overrides, words, seeds
+  tmp_path, tmp_path_factory, monkeypatch, overrides, words, seeds
 ):
   monkeypatch.chdir(tmp_path)
+  # Whoever runs the tests may have prepared mnist.
+  cache = tmp_path_factory.mktemp("cache")
+  monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
   monkeypatch.setattr(prepare, "reachable", lambda url: False)
   wanted: type[Exception] = errors.UserError
   if "out" in overrides:
