@@ -33,7 +33,8 @@ def text(report: Mapping[str, Any]) -> str:
     _row(f"permuted, {name}", found, f"{found['highest']:+.4f}")
     for name, found in report["null"].items()
   ]
-  lines += ["", f"{head}planted {report['limit_nats']}", _RULE]
+  if report["planted"]:
+    lines += ["", f"{head}planted {report['limit_nats']}", _RULE]
   lines += [
     _row(name, found, "found" if report["seen"][name] else "NOT FOUND")
     for name, found in report["planted"].items()

@@ -103,8 +103,7 @@ def observe(
     for name, planted in planting.items():
       shown[name] = planted(keys[at], views, angle_deg)
     for name, pictures in shown.items():
-      pictures = np.asarray(pictures)[:count] / top
-      found[name].append(cues.summarize(pictures))
+      found[name].append(cues.summarize(np.asarray(pictures)[:count] / top))
   theta = np.deg2rad(np.concatenate(angles))
   part = evidence.parts(sources.cluster, 0)[rows]
   return {
