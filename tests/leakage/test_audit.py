@@ -66,7 +66,6 @@ def audited():
     base.base(),
     {
       "view.center": "canvas",
-      "view.fineness": "0",
       "model.widths": "(8,)",
       "model.kernels": "(5,)",
       "model.hidden": "16",
@@ -120,7 +119,7 @@ def test_the_command_exits_with_its_outcome_and_leaves_a_report(
   assert shown.splitlines()[0].endswith(found["verdict"])
   kept = json.loads((tmp_path / "audit.json").read_text())
   assert verdict.outcome(kept) == outcome
-  assert report.text(kept) in shown
+  assert report.text(changed) in shown
   assert (tmp_path / "audit.png").stat().st_size > 5000
 
 

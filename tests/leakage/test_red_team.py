@@ -69,7 +69,7 @@ def test_white_noise_shows_the_pass_that_smooths_by_angle():
 
 
 def test_turning_about_the_wrong_point_is_found(strokes):
-  view = view_lib.View(center="20.5,20.5", fineness=3.0)
+  view = view_lib.View(center="22.5,22.5", fineness=3.0)
   outcome, findings = _verdict(view, view, strokes)
   assert outcome == "leaks"
   assert findings["linear"].chosen == "1 x angle"

@@ -49,15 +49,15 @@ def test_every_summary_is_finite_on_any_views(side, channels):
 def test_the_spectrum_tells_a_waves_direction_and_frequency():
   y, x = np.mgrid[:32, :32] / 32
   phi = np.deg2rad([0, 20, 45, 70])
-  # 10 cycles on the canvas: .31 a pixel, of the fifth band.
+  # 10 cycles on the canvas: .31 a pixel, of the fourth band.
   waves = [np.cos(20 * np.pi * (x * np.cos(p) + y * np.sin(p))) for p in phi]
   found = cues.spectrum(np.asarray(waves, np.float32)[..., None])
   bands = len(cues._BANDS) - 1
   directions = found[:, bands:].reshape(4, bands, -1, 2)
-  fourfold = directions[:, 4, cues._ORDERS.index(4)]
+  fourfold = directions[:, 3, cues._ORDERS.index(4)]
   want = np.stack([np.cos(4 * phi), np.sin(4 * phi)], -1)
   np.testing.assert_allclose(fourfold, want, atol=0.3)
-  assert (found[:, :bands].argmax(1) == 4).all()
+  assert (found[:, :bands].argmax(1) == 3).all()
 
 
 def test_the_rim_tells_a_wave_of_36():
