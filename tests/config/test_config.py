@@ -209,7 +209,7 @@ def test_every_shipped_config_validates_and_traces_a_step(
     config = resolve.apply(config, {"data.name": "mnist_5k"})
   validate.check(config)
   experiment = experiment_lib.Experiment.from_config(config)
-  state = jax.eval_shape(lambda: experiment.init_state(0))
+  state = jax.eval_shape(lambda: experiment.init_state(0, pretrained=False))
   images = experiment.split("train").images[:4]
   batch = {
     "image": images,
