@@ -4,9 +4,9 @@ python -m rotjax.ablate --sweep experiments/quarter_turns.py \
   --workdir runs/quarter_turns
 python -m rotjax.ablate --sweep experiments/quarter_turns.py:smoke
 
-The head that is best in `experiments/heads.py`, under the default view, whose
-source is finer and without its own grid, and, with the source as it is, under
-each control of the view that smooths the interpolation's traces. Near a quarter
+The head that is best in `experiments/heads.py`, with the source as it is
+(`view.fineness=0`), under each control of the view that smooths the
+interpolation's traces. The default removes them in another way. Near a quarter
 turn a single bilinear pass blurs all pixels alike, elsewhere each differently:
 a network can see that, and its answers gather there.
 """
@@ -43,7 +43,6 @@ def get_config(variant: str = ""):
 
 
 def sweep():
-  yield "default", {}
   as_it_is = {"view.fineness": 0.0}
   yield "single", as_it_is
   yield "no-jitter", {**as_it_is, "view.jitter": 0.0}

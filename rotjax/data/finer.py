@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 import dataclasses
 import functools
+import math
 
+import jax
 import numpy as np
 
+from rotjax import angles as angles_lib
 from rotjax.data import split as split_lib
 from rotjax.data import streamed
 from rotjax.image import view as view_lib
@@ -15,8 +18,8 @@ from rotjax.image import view as view_lib
 class Finer:
   """A split that is resampled on demand, by whoever asks for a batch.
 
-  The face of a `streamed.Streamed`: what feeds the training reads it with
-  threads, some steps ahead.
+  The face of a `streamed.Streamed`, for evaluations, which show each image
+  many times. What trains on such a split reads its source, see `FromSource`.
 
   Attributes:
     source: the split as the dataset has it.
@@ -66,7 +69,37 @@ class Finer:
     return {**batch, "image": self.view.finer(batch["image"])}
 
 
+@dataclasses.dataclass(frozen=True)
+class FromSource:
+  """A view of sources as the dataset has them: what a training step takes.
+
+  It resamples each image in the step, on the device. So no finer image is sent
+  there, which at fineness 3 has nine times the bytes.
+  """
+
+  view: view_lib.View
+
+  def sample(
+    self, key: jax.Array, image: jax.Array, angles: angles_lib.Angles
+  ) -> tuple[jax.Array, jax.Array]:
+    """See `view.View.sample`."""
+    (fine,) = self.view.finer(image[None])
+    return self.view.sample(key, fine, angles)
+
+
 AnySplit = split_lib.Split | streamed.Streamed | Finer
+
+
+def fits(split: AnySplit, view: view_lib.View, max_resident_mb: int) -> bool:
+  """Whether a split is in memory and its finer images may be kept there.
+
+  Args:
+    split: as the dataset has it.
+    view: its `finer` is meant.
+    max_resident_mb: MB (2**20 bytes) that they may take.
+  """
+  size = len(split) * math.prod(view.finer_shape(split.shape))
+  return isinstance(split, split_lib.Split) and size <= max_resident_mb * 2**20
 
 
 def of(
@@ -76,16 +109,11 @@ def of(
 ) -> AnySplit:
   """A split as a view turns it; itself where the view's `fineness` is 0.
 
-  Args:
-    split: as the dataset has it.
-    view: its `finer` is meant.
-    max_resident_mb: a split in memory whose finer images take no more than so
-      many MB (2**20 bytes) is resampled once and kept; others on demand.
+  Resampled once and kept where it `fits`, else on demand.
   """
   if not view.fineness:
     return split
-  fits = len(split) * np.prod(view.finer_shape(split.shape), dtype=np.int64)
-  if isinstance(split, split_lib.Split) and fits <= max_resident_mb * 2**20:
+  if fits(split, view, max_resident_mb):
     return _resident(split, view)
   return Finer(split, view)
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rotjax.data import batches, finer, streamed
+from rotjax.data import batches, streamed
 from rotjax.data import split as split_lib
 
 
@@ -73,7 +73,7 @@ class Streaming:
 
   def __init__(
     self,
-    split: streamed.Streamed | finer.Finer,
+    split: streamed.Streamed,
     batch_size: int,
     seeds: list[int],
     local: np.ndarray,
@@ -140,7 +140,7 @@ def _ahead(load, steps, threads, prefetch) -> Any:
 
 
 def of(
-  split: finer.AnySplit,
+  split: split_lib.Split | streamed.Streamed,
   batch_size: int,
   seeds: list[int],
   local: np.ndarray,

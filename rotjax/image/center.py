@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rotjax import errors
 
@@ -26,9 +27,9 @@ def explicit(text: str) -> tuple[float, float]:
   return y, x
 
 
-def centroid(image: jax.Array) -> jax.Array:
+def centroid(image: jax.Array | np.ndarray) -> jax.Array:
   """Brightness centroid (y, x) of `[H, W, C]`; the middle if all is black."""
-  ink = image.astype(jnp.float32).sum(-1)
+  ink = jnp.asarray(image, jnp.float32).sum(-1)
   total = ink.sum()
   moments = [
     (ink.sum(1 - axis) * jnp.arange(ink.shape[axis], dtype=ink.dtype)).sum()

@@ -107,6 +107,14 @@ def _along(planes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
   return product.reshape(n, height, -1).swapaxes(1, 2)
 
 
+def resample_on_device(
+  images: jax.Array, factor: float, cutoff: float
+) -> jax.Array:
+  """`resample` inside a program: the same numbers, but for ties in rounding."""
+  plan = _plan(images.shape[-3:-1], factor, cutoff, True)
+  return jnp.rint(_apply(images, plan)).astype(jnp.uint8)
+
+
 def lowpass(pictures: jax.Array, cutoff: float) -> jax.Array:
   """The same disc of frequencies, on the pictures' own grid; on the device.
 
@@ -117,12 +125,16 @@ def lowpass(pictures: jax.Array, cutoff: float) -> jax.Array:
   Returns:
     The same shape, float32, cut to 0..255.
   """
-  size = pictures.shape[-3:-1]
-  to, gain, back = _plan(size, 1.0, cutoff, False)
-  product = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+  return _apply(pictures, _plan(pictures.shape[-3:-1], 1.0, cutoff, False))
+
+
+def _apply(pictures, plan):
+  """A plan's products, float32 in 0..255."""
+  to, gain, back = plan
   to_y, to_x, back_y, back_x, gain = (
     jnp.asarray(matrix, jnp.float32) for matrix in (*to, *back, gain)
   )
+  product = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
   pictures = pictures.astype(jnp.float32)
   weights = product("ph,...hwc,qw->...pqc", to_y, pictures, to_x)
   weights = product("...pqc,pq->...pqc", weights, gain)

@@ -163,11 +163,12 @@ class View:
     """Samples in a pixel of the source."""
     return self.fineness * self.zoom
 
-  def finer(self, images: np.ndarray) -> np.ndarray:
-    """Sources as `render` turns them; on the host, once.
+  def finer(self, images: Any) -> Any:
+    """Sources as `render` turns them.
 
     Args:
-      images: `[N, H, W, C]` uint8, as the dataset has them.
+      images: `[N, H, W, C]` uint8, as the dataset has them. NumPy's are
+        resampled on the host, jax's on the device.
 
     Returns:
       uint8 `[N, H', W', C]`, see `fine.resample`; the images themselves where
@@ -175,8 +176,10 @@ class View:
     """
     if not self.fineness:
       return images
+    on_device = isinstance(images, jax.Array)
+    resample = fine.resample_on_device if on_device else fine.resample
     # The disc of the source or, where that is smaller, of the canvas.
-    return fine.resample(images, self._factor, cutoff=min(self.zoom, 1.0))
+    return resample(images, self._factor, cutoff=min(self.zoom, 1.0))
 
   def finer_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Height, width and channels of what `finer` makes of such images."""
@@ -304,7 +307,7 @@ class View:
     """
     # It is the size of the canvas already, and so must the blur be.
     if self.blur:
-      picture = blur.gaussian(picture, self.blur * self.zoom)
+      picture = blur.gaussian(jnp.asarray(picture), self.blur * self.zoom)
     return self.finish(self.limit(picture))
 
   def finish(self, turned: jax.Array | np.ndarray) -> jax.Array:

@@ -90,18 +90,27 @@ class Experiment:
     Args:
       name: "train", "validation" or "test".
     """
-    return self._finer(self.dataset.load(name))
+    return finer.of(self.dataset.load(name), self.view, self._resident_mb)
 
-  def _finer(self, split):
-    limit_mb = getattr(self.dataset, "max_resident_mb", _MAX_RESIDENT_MB)
-    return finer.of(split, self.view, limit_mb)
+  @property
+  def _resident_mb(self) -> int:
+    return getattr(self.dataset, "max_resident_mb", _MAX_RESIDENT_MB)
 
   def training_split(self) -> finer.AnySplit:
-    """What is trained on: the training split, or a part of it; as `split`.
+    """What is trained on: the training split, or a part of it.
+
+    With its images as in `split`, where they fit; else as the dataset has
+    them, and the step resamples them.
 
     Raises:
       UserError: more images are asked for than there are.
     """
+    split = self._training_sources()
+    if not finer.fits(split, self.view, self._resident_mb):
+      return split
+    return finer.of(split, self.view, self._resident_mb)
+
+  def _training_sources(self):
     split, wanted = self.dataset.load("train"), self.config.num_train_images
     if wanted > len(split):
       raise errors.UserError(
@@ -113,8 +122,8 @@ class Experiment:
         " stored angle would be wrong: set view.flip = False"
       )
     if wanted:
-      split = split.rows(np.arange(wanted) * len(split) // wanted)
-    return self._finer(split)
+      return split.rows(np.arange(wanted) * len(split) // wanted)
+    return split
 
   def view_leaks(self) -> list[str]:
     """What this view is known to give away, in words."""
@@ -122,9 +131,17 @@ class Experiment:
     return view.leaks(self.dataset.center)
 
   def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
-    """The pure train step; see `step.make_train_step`."""
+    """The pure train step on `training_split`; see `step.make_train_step`.
+
+    Without a dataset its images are those that the view's `finer` makes.
+    """
+    view: Any = self.view
+    if view.fineness and self.dataset is not None:
+      sources = self._training_sources()
+      if not finer.fits(sources, view, self._resident_mb):
+        view = finer.FromSource(view)
     return step_lib.make_train_step(
-      self.view,
+      view,
       self.angles,
       self.model,
       self.head,

@@ -161,8 +161,13 @@ def _protocol(experiment: Any, p: metrics.Predictions) -> dict[str, Any]:
 
 def _view_in_words(view) -> str:
   words = f"{view.size} px, centre {view.center}, mask {view.mask}"
-  unusual = {"crop": "none", "passes": "single", "blur": 0, "threshold": 0}
-  unusual["fineness"] = 0
+  unusual = {
+    "crop": "none",
+    "passes": "single",
+    "blur": 0,
+    "fineness": 0,
+    "threshold": 0,
+  }
   for field, usual in unusual.items():
     value = getattr(view, field)
     if value != usual:

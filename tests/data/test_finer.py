@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
+from rotjax import angles as angles_lib
 from rotjax import data
-from rotjax.data import finer, input_pipeline
+from rotjax.data import finer
 from rotjax.image import view as view_lib
 
 VIEW = view_lib.View(size=8, center="3.5,3.5", fineness=3.0)
@@ -74,15 +76,19 @@ def test_the_size_of_the_finer_images_decides(splits):
   assert many.images.nbytes < 2**20 / 8
 
 
-def test_training_is_fed_the_same_images_either_way(splits):
-  resident, streamed = splits
-  local, steps = np.ones((1, 4), bool), range(2, 6)
-  kept = input_pipeline.of(
-    finer.of(resident, VIEW, 1024), 4, [0], local, steps, 2, 2
-  )
-  demanded = input_pipeline.of(
-    finer.of(streamed, VIEW, 1024), 4, [0], local, steps, 2, 2
-  )
-  index, got = kept.take(4)["index"], demanded.take(4)["image"]
-  demanded.close()
-  np.testing.assert_array_equal(got, kept.images[index])
+def test_a_step_resamples_what_is_not_kept(splits):
+  images = splits[0].images
+  keys = jax.random.split(jax.random.key(0), len(images))
+  uniform = angles_lib.Angles()
+
+  def sampled(view, images):
+    sample = jax.jit(jax.vmap(lambda k, i: view.sample(k, i, uniform)))
+    return sample(keys, images)
+
+  kept, kept_deg = sampled(VIEW, VIEW.finer(images))
+  made, made_deg = sampled(finer.FromSource(VIEW), images)
+  np.testing.assert_array_equal(kept_deg, made_deg)
+  assert kept.std() > 0.02
+  # Of 0..1; a tie may be rounded to the other side.
+  np.testing.assert_allclose(made, kept, rtol=0, atol=1.01 / 255)
+  assert np.mean(np.abs(made - kept) > 1e-5) < 0.01

@@ -51,6 +51,7 @@ def run(tmp_path_factory):
     "model.norm": "batch",
     "head.name": "vector",
     "view.center": "canvas",
+    "view.fineness": 0.0,
     "view.pixel_range": "raw",
     "angles.period_deg": 180.0,
     "angles.distribution": "values",

@@ -8,14 +8,20 @@ from rotjax.evaluation import calibration, evaluator
 from tests import training
 
 SMALL = {"model.widths": (4, 4, 4), "model.hidden": 8, "log.every_steps": 5}
+AS_IT_IS = {"view.fineness": 0.0}
 CASES = [
   {"model.norm": "batch", "optim.ema_decay": 0.9, "model.dropout": 0.2},
   {"model.norm": "group", "optim.name": "adam", "optim.clip_norm": 1.0},
   {"optim.schedule": "linear", "dtype": "bfloat16", "head.name": "bins"},
-  {"optim.name": "adadelta", "view.passes": "double"},
-  {"view.passes": "supersample", "view.blur": 1.0, "view.threshold": 0.1},
+  {"optim.name": "adadelta", "view.passes": "double", **AS_IT_IS},
+  {
+    "view.passes": "supersample",
+    "view.blur": 1.0,
+    "view.threshold": 0.1,
+    **AS_IT_IS,
+  },
   {"view.center": "centroid", "angles.distribution": "grid"},
-  {"view.crop": "expand", "angles.period_deg": 180.0},
+  {"view.crop": "expand", "angles.period_deg": 180.0, **AS_IT_IS},
 ]
 SETTINGS = {
   "strict": lambda: jax.numpy_dtype_promotion("strict"),
@@ -31,8 +37,9 @@ def _shape(*shape, dtype=np.float32):
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_step_and_evaluation_keep_their_types(setting, case):
   built = training.experiment({**training.SMALL, **SMALL, **case})
+  finer = built.view.finer_shape((28, 28, 1))
   batch = {
-    "image": _shape(4, 28, 28, 1, dtype=np.uint8),
+    "image": _shape(4, *finer, dtype=np.uint8),
     "slot": _shape(4, dtype=np.int32),
     "mask": _shape(4, dtype=bool),
     "seed": _shape(dtype=np.uint32),
@@ -40,12 +47,12 @@ def test_step_and_evaluation_keep_their_types(setting, case):
   with SETTINGS[setting]():
     state = jax.eval_shape(lambda: built.init_state(0))
     after, metrics = jax.eval_shape(built.make_step(), state, batch)
-    for interpolator in ("own", "cubic"):
+    for interpolator, source in (("own", finer), ("cubic", (28, 28, 1))):
       views = [_shape(2, 1), _shape(2, 3), _shape(2, 3)]
       found = jax.eval_shape(
         built.evaluator(interpolator)._score_views,
         *(after.eval_params, after.eval_model_state),
-        evaluator.Views(_shape(2, 28, 28, 1, dtype=np.uint8), *views),
+        evaluator.Views(_shape(2, *source, dtype=np.uint8), *views),
         calibration.Calibration("vonmises", 3.0),
       )
       assert {x.dtype for x in jax.tree.leaves(found)} == {np.dtype("float32")}
