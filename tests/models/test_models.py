@@ -60,6 +60,8 @@ def keys(n):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", tuple(models.MODELS))
 def test_every_model_maps_images_to_outputs(name, shape):
+  if hasattr(models.MODELS[name], "stages"):  # they take no 28 px
+    shape = (32, 32, shape[2])
   model = built(name, shape)
   params, state = jax.eval_shape(model.init, jax.random.key(0))
   assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(params))
