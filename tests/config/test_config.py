@@ -188,6 +188,16 @@ def test_ones_own_pictures_in_any_range(name, variant, expected):
   assert config.data.side >= 2**0.5 * config.view.size
 
 
+@pytest.mark.parametrize("variant", ("frozen", "long", "tilt", "224"))
+def test_the_recipes_for_photos(variant):
+  config = load.load(f"photos:{variant}")
+  validate.check(config)
+  assert config.head_first.views and config.model.weights == "imagenet"
+  # The disc lies inside the square, with hardly anything to spare.
+  radius, room = config.view.size / 2 / config.view.zoom, config.data.side / 2
+  assert 0.97 * room < radius <= room - 0.5
+
+
 def test_photos_at_224_px():
   config = load.load("photos:224")
   validate.check(config)
