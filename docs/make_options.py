@@ -3,9 +3,9 @@ r"""Writes docs/options.md: every option, from the comments in the code.
 python docs/make_options.py
 
 Options that every run has come with the comments above them in `base`. Those of
-a head, a backbone, an optimizer, a dataset, the view and the angles come with
-the "Attributes" of their class's docstring. tests/test_options.py fails where
-the page is not what this makes.
+a head, a backbone, an optimizer, a dataset, the head first, the view and the
+angles come with the "Attributes" of their class's docstring.
+tests/test_options.py fails where the page is not what this makes.
 """
 
 import ast
@@ -20,7 +20,7 @@ from typing import Any
 from rotjax import angles, data, heads, models
 from rotjax.config import base
 from rotjax.image import view
-from rotjax.training import optim
+from rotjax.training import head_first, optim
 
 PAGE = pathlib.Path(__file__).parent / "options.md"
 _INTRODUCTION = """\
@@ -180,8 +180,13 @@ def _variants() -> Iterator[str]:
 def text() -> str:
   """The page."""
   comments, config = commented(base.base), base.base()
-  objects = {"view": view.View, "angles": angles.Angles}
+  objects = {
+    "head_first": head_first.HeadFirst,
+    "view": view.View,
+    "angles": angles.Angles,
+  }
   about = {
+    "head_first": "A pretrained backbone's new layers, before all others.",
     "view": "What the network sees of an image.",
     "angles": "Which angles are drawn, and on which circle they are scored.",
     "eval": "How a network is scored.",

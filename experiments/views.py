@@ -26,6 +26,11 @@ def sweep():
   yield "centroid", {"view.center": "centroid"}
   yield "canvas", {"view.center": "canvas"}
   yield "no-mask", {"view.mask": "none"}
+  # What training may change besides.
+  yield "circle", {"view.radius_range": (0.65, 1.0)}
+  yield "flip", {"view.flip": True}
+  yield "brightness", {"view.brightness": 0.15}
+  yield "contrast", {"view.contrast": 0.3}
   # The source as it is, and what was tried against its interpolation's traces.
   for name, option in (
     ("single", {}),

@@ -53,7 +53,6 @@ def base() -> ml_collections.ConfigDict:
   config.model = named.defaults("model", "strided")
   config.head = named.defaults("head", "vonmises")
   config.optim = named.defaults("optim", "adam")
-  # For a pretrained backbone: the new layers before all others.
   config.head_first = named.defaults("head_first")
   # What the network sees, and which angles are drawn.
   config.view = named.defaults("view")

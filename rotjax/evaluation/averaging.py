@@ -51,9 +51,9 @@ def turned(inputs: jax.Array, k: int, passes: int) -> jax.Array:
   inputs = jnp.rot90(inputs, quarters, axes=(1, 2))
   if not rest:
     return inputs
-  size = inputs.shape[1:3]
+  height, width = inputs.shape[1:3]
   between = jax.vmap(lambda x: warp.rotate(x, 90.0 * rest / passes))(inputs)
-  return jnp.where(warp.disc(size)[..., None], between, 0.0)
+  return jnp.where(warp.disc((height, width))[..., None], between, 0.0)
 
 
 def decode(

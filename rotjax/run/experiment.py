@@ -132,18 +132,21 @@ class Experiment:
     view = named.build("view", self.config.view)
     return view.leaks(self.dataset.center)
 
+  def _training_view(self) -> Any:
+    """What samples the images of `training_split`."""
+    if self.view.fineness and self.dataset is not None:
+      sources = self._training_sources()
+      if not finer.fits(sources, self.view, self._resident_mb):
+        return finer.FromSource(self.view)
+    return self.view
+
   def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
     """The pure train step on `training_split`; see `step.make_train_step`.
 
     Without a dataset its images are those that the view's `finer` makes.
     """
-    view: Any = self.view
-    if view.fineness and self.dataset is not None:
-      sources = self._training_sources()
-      if not finer.fits(sources, view, self._resident_mb):
-        view = finer.FromSource(view)
     return step_lib.make_train_step(
-      view,
+      self._training_view(),
       self.angles,
       self.model,
       self.head,
@@ -187,14 +190,14 @@ class Experiment:
     Args:
       state: as `init_state` gives it.
       seed: of its run.
-      split: what is trained on.
+      split: `training_split`.
       told: called often; may raise to stop.
     """
     options = named.build("head_first", self.config.head_first)
     if not options.views:
       return state
     parts = head_first.Parts(
-      self.view,
+      self._training_view(),
       self.angles,
       self.model,
       self.head,

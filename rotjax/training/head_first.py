@@ -17,7 +17,6 @@ import optax
 
 from rotjax import angles as angles_lib
 from rotjax import errors, heads, models
-from rotjax.image import view as view_lib
 from rotjax.training import fine_tuning, optim
 from rotjax.training import step as step_lib
 
@@ -57,9 +56,13 @@ class HeadFirst:
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-  """What a run is made of; see `run.experiment.Experiment`."""
+  """What a run is made of; see `run.experiment.Experiment`.
 
-  view: view_lib.View
+  Attributes:
+    view: what has the `sample` of a `view.View`, for the split's images.
+  """
+
+  view: Any
   angles: angles_lib.Angles
   model: models.Model
   head: heads.Head
@@ -91,7 +94,7 @@ def train(
     options: with views.
     state: before the first step.
     seed: of the views and of their order.
-    split: what is trained on, as the view turns it.
+    split: what is trained on.
     parts: of the run.
     told: called between batches; may raise to stop.
 

@@ -188,6 +188,16 @@ def test_ones_own_pictures_in_any_range(name, variant, expected):
   assert config.data.side >= 2**0.5 * config.view.size
 
 
+@pytest.mark.parametrize("variant", ("frozen", "long", "tilt", "224"))
+def test_the_recipes_for_photos(variant):
+  config = load.load(f"photos:{variant}")
+  validate.check(config)
+  assert config.head_first.views and config.model.weights == "imagenet"
+  # The disc lies inside the square, with hardly anything to spare.
+  radius, room = config.view.size / 2 / config.view.zoom, config.data.side / 2
+  assert 0.97 * room < radius <= room - 0.5
+
+
 def test_photos_at_224_px():
   config = load.load("photos:224")
   validate.check(config)
@@ -209,7 +219,7 @@ def test_every_shipped_config_validates_and_traces_a_step(
     config = resolve.apply(config, {"data.name": "mnist_5k"})
   validate.check(config)
   experiment = experiment_lib.Experiment.from_config(config)
-  state = jax.eval_shape(lambda: experiment.init_state(0))
+  state = jax.eval_shape(lambda: experiment.init_state(0, pretrained=False))
   images = experiment.split("train").images[:4]
   batch = {
     "image": images,

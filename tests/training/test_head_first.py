@@ -3,16 +3,17 @@
 import dataclasses
 import json
 import logging
+import signal
 
 import jax
 import numpy as np
 import pytest
 
 from rotjax import angles as angles_lib
-from rotjax import data, errors, heads, models
+from rotjax import data, errors, heads, models, stopping
 from rotjax.config import base
 from rotjax.image import view as view_lib
-from rotjax.run import train
+from rotjax.run import loop, train
 from rotjax.training import head_first, optim
 from rotjax.training import step as step_lib
 from tests import pretrained
@@ -85,7 +86,7 @@ def test_a_step_on_the_features_is_a_step_on_the_views():
 def test_the_new_layers_learn_and_nothing_else_changes(caplog):
   before = fresh(ema_decay=0.9)
   with caplog.at_level(logging.INFO, "rotjax"):
-    after = trained(before, epochs=30, learning_rate=0.5)
+    after = trained(before, epochs=60, learning_rate=2.0)
   assert int(after.step) == 0
   for name in pretrained.STAGES:
     for x, y in zip(
@@ -100,7 +101,7 @@ def test_the_new_layers_learn_and_nothing_else_changes(caplog):
   for x, y in zip(*map(jax.tree.leaves, (after.params, after.ema_params))):
     np.testing.assert_array_equal(x, y)
   losses = [r.args[1] for r in caplog.records if "epoch" in r.getMessage()]
-  assert len(losses) == 30 and losses[-1] < losses[0] - 0.3
+  assert len(losses) == 60 and losses[-1] < losses[0] - 0.3
 
 
 def test_what_does_not_fit_into_memory_is_fewer_views(caplog):
@@ -149,18 +150,56 @@ def test_options_that_are_none_are_refused(options, word):
     head_first.HeadFirst(**options)
 
 
-def test_a_run_trains_its_head_first_and_once(tmp_path, caplog):
+def test_a_run_trains_its_head_first_and_once(tmp_path, caplog, monkeypatch):
   config = base.make(
     "smoke",
     {"model.name": "tests.pretrained.Backbone", "head_first.views": 1},
   )
   config.num_steps, config.eval.every_steps = 4, 4
-  config.checkpoint.every_steps = 2
-  config.num_seeds, config.optim.freeze = 2, "second"
+  config.checkpoint.every_steps = 4
+  config.optim.freeze, config.optim.ema_decay = "second", 0.5
   config.head_first.epochs = 2
-  with caplog.at_level(logging.INFO, "rotjax"):
-    assert train.train(config, tmp_path / "run") == 0
-  assert caplog.text.count("epoch 2") == 2  # of each seed
-  lines = (tmp_path / "run/seed-0/metrics.jsonl").read_text().splitlines()
+
+  def run(name):
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "rotjax"):
+      status = train.train(config, tmp_path / name)
+    return status, caplog.text.count("head first: epoch 2")
+
+  assert run("whole") == (0, 1)
+  lines = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
   validated = [json.loads(x)["step"] for x in lines if "val/mae_deg" in x]
   assert validated == [0, 4]
+
+  until_due = loop._steps_until_due
+
+  def told(config, step):
+    if step == 1:
+      signal.raise_signal(signal.SIGUSR1)
+    return until_due(config, step)
+
+  with monkeypatch.context() as patched:
+    patched.setattr(loop, "_steps_until_due", told)
+    assert run("parts") == (stopping.EXIT_STATUS, 1)
+  assert run("parts") == (0, 0)
+  whole, parts = (
+    np.load(tmp_path / name / "predictions.npz") for name in ("whole", "parts")
+  )
+  np.testing.assert_array_equal(whole["predicted_deg"], parts["predicted_deg"])
+
+
+def test_a_signal_in_it_leaves_nothing_and_starts_again(tmp_path, monkeypatch):
+  config = base.make(
+    "smoke",
+    {"model.name": "tests.pretrained.Backbone", "head_first.views": 1},
+  )
+  see = head_first._fit
+
+  def told(*args):
+    signal.raise_signal(signal.SIGTERM)
+    return see(*args)
+
+  monkeypatch.setattr(head_first, "_fit", told)
+  folder = tmp_path / "run"
+  assert train.train(config, folder) == stopping.EXIT_STATUS
+  assert not (folder / "config.json").exists()
