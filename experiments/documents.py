@@ -150,14 +150,21 @@ def measured(
   return {"error": wrapped(error), "seconds": seconds}
 
 
+def _summary(values: np.ndarray, of: Callable = np.mean) -> float:
+  """Of those that are numbers; nan where none is."""
+  known = values[~np.isnan(values)]
+  return float(of(known)) if known.size else float("nan")
+
+
 def tilt_row(name: str, found: Any, cannot: str) -> dict[str, Any]:
   """A row of tilt.csv."""
   error = np.abs(found["error"])
+  each = [_summary(row) for row in error]
   return {
     "method": name,
-    "MAE (°)": np.nanmean(error),
-    "median (°)": np.nanmedian(error),
-    "worst page's MAE (°)": np.nanmax(np.nanmean(error, axis=1)),
+    "MAE (°)": _summary(error),
+    "median (°)": _summary(error, np.median),
+    "worst page's MAE (°)": _summary(np.array(each), np.max),
     **{f"within {t}°": np.mean(error <= t) for t in WITHIN_DEG},
     "no answer": int(np.isnan(error).sum()),
     "CPU ms a page": round(1000 * np.median(found["seconds"])),
@@ -173,7 +180,7 @@ def circle_row(name: str, found: Any, cannot: str) -> dict[str, Any]:
     "method": name,
     "right way up": np.mean(right),
     "worst page": np.min(right.mean(axis=1)),
-    "then MAE (°)": error[right].mean() if right.any() else np.nan,
+    "then MAE (°)": _summary(error[right]),
     **{f"within {t}°": np.mean(error <= t) for t in WITHIN_DEG},
     "CPU ms a page": round(1000 * np.median(found["seconds"])),
     "cannot": cannot,
