@@ -26,7 +26,7 @@ INCIDENTAL = (
 )
 
 # Fields that are places; they must not depend on the working directory.
-PLACES = ("data.dir", "init_from")
+PLACES = ("data.dir", "data.fonts", "init_from")
 
 # What people type, and the last part of the field that they mean; words of a
 # name ("bins", "rate") and initials ("lr", "wd") need no line here.

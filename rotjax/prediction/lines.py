@@ -35,7 +35,7 @@ _FADE = 16
 _LONGEST, _COARSE, _SHORTEST = 80.0, 14.0, 5.0
 _COARSE_STEP_DEG, _FINE_STEP_DEG = 0.25, 0.05
 # How far beside an answer lines are looked for, at most and at least.
-WIDEST_DEG, NARROWEST_DEG = 15.0, 1.0
+WIDEST_DEG, NARROWEST_DEG = 20.0, 1.0
 # Of the network's probability around its answer, the turns that are searched
 # hold so much.
 _SEARCHED = 0.99
@@ -113,7 +113,7 @@ def reach_deg(offset_deg: np.ndarray, mass: np.ndarray) -> float:
   """How far a network's own spread lets its answer be moved.
 
   The half width of the range about the answer that holds 99 % of the
-  probability within 45 degrees of it, from 1 to 15 degrees. What lies
+  probability within 45 degrees of it, from 1 to 20 degrees. What lies
   farther, such as a second mode upside down, is another answer and no spread.
 
   Args:

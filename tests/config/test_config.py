@@ -215,6 +215,9 @@ def test_every_shipped_config_validates_and_traces_a_step(
   if config.data.name == "folder":
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     config.data.dir = _pictures(tmp_path / "pictures")
+  elif config.data.name == "pages":
+    config.data.dir, config.data.count = str(tmp_path), 4
+    config.data.held_out = 1
   else:
     config = resolve.apply(config, {"data.name": "mnist_5k"})
   validate.check(config)

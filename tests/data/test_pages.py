@@ -1,4 +1,4 @@
-"""`pages`: rendered text pages, the same for the same seed, upright, readable."""
+"""`pages`: rendered text, the same for the same seed, upright, readable."""
 
 import pathlib
 import shutil
@@ -95,7 +95,7 @@ def test_arabic_words_have_joined_forms(faces):
 def test_lines_are_level_and_begin_at_the_right_end(faces, script):
   """Of many pages: ragged lines end at the other side than they begin at."""
   inks = []
-  for seed in range(30):
+  for seed in range(16):
     rng = np.random.default_rng(seed)
     page = page_layout.page(rng, _of(faces, script), 300)
     inks.append(np.asarray(page) < 128)
@@ -113,7 +113,7 @@ def test_wear_tells_no_direction_of_its_own():
   sheet = PIL.Image.new("L", (192, 192), 255)
   y, x = np.indices((64, 64)) - 32
   spectrum = 0.0
-  for seed in range(300):
+  for seed in range(150):
     worn = page_wear.worn(np.random.default_rng(seed), sheet, 3).reduce(3)
     grey = np.asarray(worn).astype(float)
     window = np.hypot(y, x) < 30
@@ -134,7 +134,7 @@ def test_pages_show_text(faces):
   """None is blank; few are so black that nothing can be read."""
   for seed in range(20):
     page = np.asarray(pages.draw(np.random.default_rng(seed), faces, 64))
-    assert page.max() - int(page.min()) > 40
+    assert int(page.max()) - int(page.min()) > 20
     assert np.mean(page < 0.6 * np.median(page)) < 0.5
 
 

@@ -10,7 +10,7 @@ from rotjax.data.ingest import fonts, page_layout
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import lines
 
-_SIDE = 800
+_SIDE = 640
 
 
 def _turned(page, angle_deg):
@@ -37,7 +37,7 @@ def seen():
   rng = np.random.default_rng(0)
   return [
     (_turned(_page(seed), true), true, true + rng.uniform(-3, 3))
-    for seed, true in enumerate(rng.uniform(-180, 180, 12).tolist())
+    for seed, true in enumerate(rng.uniform(-180, 180, 8).tolist())
   ]
 
 
@@ -71,7 +71,7 @@ def test_it_moves_no_further_than_it_may(seen):
 
 def test_figures_beside_text_do_not_mislead():
   rng = np.random.default_rng(3)
-  page = _page(1, script="latin").copy()
+  page = _page(1, 800, "latin")
   draw = PIL.ImageDraw.Draw(page)
   draw.rectangle((100, 250, 700, 520), fill=255, outline=0)
   for _ in range(12):
@@ -83,7 +83,7 @@ def test_figures_beside_text_do_not_mislead():
 
 
 def test_tables_do_not_mislead():
-  page = PIL.Image.new("L", (_SIDE, _SIDE), 255)
+  page = PIL.Image.new("L", (800, 800), 255)
   draw = PIL.ImageDraw.Draw(page)
   for i in range(9):
     draw.line((80, 100 + 70 * i, 720, 100 + 70 * i), fill=0, width=2)
@@ -98,7 +98,7 @@ def test_tables_do_not_mislead():
 
 
 def test_a_scanners_black_border_does_not_mislead():
-  page = np.asarray(_turned(_page(2, script="latin"), 3.7)).copy()
+  page = np.asarray(_turned(_page(2, 800, "latin"), 3.7)).copy()
   page[:40], page[:, :40] = 0, 0
   found = lines.refine(PIL.Image.fromarray(page), 2.0, 4.0)
   assert found.reason == "" and _off(found.angle_deg, 3.7) <= 0.05
@@ -168,8 +168,8 @@ def test_the_reach_is_the_range_of_99_percent():
   answers = _answers([1.0, 3.0, 0.01, 40.0])
   offset = (answers.ring_deg - 20 + 180) % 360 - 180
   reach = [lines.reach_deg(offset, mass) for mass in answers.mass]
-  # 2.576 standard deviations; never less than 1 or more than 15 degrees.
-  np.testing.assert_allclose(reach, [2.576, 7.73, 1.0, 15.0], atol=0.5)
+  # 2.576 standard deviations; never less than 1 or more than 20 degrees.
+  np.testing.assert_allclose(reach, [2.576, 7.73, 1.0, 20.0], atol=0.5)
 
 
 def test_a_mode_upside_down_is_no_spread():
