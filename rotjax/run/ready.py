@@ -130,9 +130,7 @@ def read_state(folder: pathlib.Path, experiment: Any) -> step_lib.TrainState:
     stored = safetensors.numpy.load(path.read_bytes())
   except (OSError, ValueError, safetensors.SafetensorError) as error:
     raise errors.UserError(f"{path} cannot be read: {error}") from None
-  params, model_state = jax.eval_shape(
-    experiment.model.init, jax.random.key(0)
-  )
+  params, model_state = jax.eval_shape(experiment.model.init, jax.random.key(0))
   tree = {"params": params, "state": model_state}
   wanted = {name: leaf.shape for name, leaf in _named(tree)}
   there = {name: array.shape for name, array in stored.items()}
