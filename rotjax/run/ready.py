@@ -18,6 +18,7 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rotjax import errors, files
@@ -144,7 +145,7 @@ def read_state(folder: pathlib.Path, experiment: Any) -> step_lib.TrainState:
   leaves = [np.asarray(stored[n], leaf.dtype) for n, leaf in _named(tree)]
   filled = jax.tree.unflatten(jax.tree.structure(tree), leaves)
   return step_lib.TrainState(
-    step=np.int32(0),
+    step=jnp.zeros((), jnp.int32),  # that of its run is in the summary
     params=filled["params"],
     model_state=filled["state"],
     opt_state=(),

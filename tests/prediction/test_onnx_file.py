@@ -59,7 +59,7 @@ def _spec(size):
 
 def _fn(squares):
   """A network in little: what platforms do otherwise, remainders, a density."""
-  kernel = jnp.ones((3, 3, 1, 2)) * jnp.array([0.1, -0.2])
+  kernel = jnp.ones((3, 3, 1, 2)) * jnp.array([[[[0.1, -0.2]]]])
   x = convolution.conv2d(squares.astype(jnp.float32) / 255, kernel, 2)
   theta = jnp.mod(9 * x.mean((1, 2, 3)), 2 * jnp.pi) - jnp.pi
   grid = 2 * jnp.pi * ((jnp.arange(720) + 0.5) / 720 - 0.5)
@@ -104,6 +104,7 @@ def test_what_it_needs_is_one_line(monkeypatch, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_onnxruntime_alone_gives_the_same_answers(tmp_path):
   _needs_jax2onnx()
   size = 20
