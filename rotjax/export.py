@@ -33,9 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     "  python -m rotjax.export --workdir runs/vonmises --format ready"
     " --notes notes.md --out digits",
   )
-  p.add_argument(
-    "--workdir", required=True, metavar="DIR", help="run folder"
-  )
+  p.add_argument("--workdir", required=True, metavar="DIR", help="run folder")
   p.add_argument("--out", required=True, metavar="PATH")
   p.add_argument(
     "--format", choices=tuple(_FORMATS), default="jax", help="jax, if not given"

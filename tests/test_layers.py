@@ -11,7 +11,9 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-COMMANDS = {"main", "audit", "ablate", "tables", "report", "predict", "export"}
+COMMANDS = {
+  *("main", "audit", "ablate", "tables", "report", "predict", "demo", "export"),
+}
 # By the first name below rotjax: a folder or a module of the ground.
 LAYERS = (
   {"", "errors"},

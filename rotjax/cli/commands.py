@@ -13,7 +13,8 @@ COMMANDS = {
   "tables": "make the table of a sweep",
   "report": "put a run or a sweep into one HTML file",
   "predict": "tell how far pictures have been turned, and turn them back",
-  "export": "write a finished run as one file, for any platform",
+  "demo": "show a page to try a model on one's own pictures",
+  "export": "make a finished run small, to be passed on",
   "data": "prepare a dataset",
 }
 # Flags that one command alone has.
@@ -21,6 +22,8 @@ _FLAGS_OF = {
   "ablate": ("arm", "audit", "dry_run", "launcher", "sweep", "workers"),
   "audit": ("num_sources",),
   "data": ("dir",),
+  "demo": ("port",),
+  "export": ("notes", "notice", "out"),
   "main": ("mode",),
   "predict": ("contact-sheet", "fit", "json", "model", "upright"),
   "tables": ("columns", "format", "sort"),
@@ -32,6 +35,8 @@ _WORDS = {
   "tables": ("table",),
   "predict": ("infer", "inference", "upright", "deskew"),
   "data": ("prepare", "download", "dataset"),
+  "demo": ("try", "serve", "server", "page"),
+  "export": ("onnx",),
 }
 
 

@@ -8,6 +8,7 @@ batch of any size.
 
 from collections.abc import Callable, Sequence
 import json
+import logging
 import pathlib
 from typing import Any
 
@@ -66,6 +67,8 @@ def save(
       raise
     raise errors.UserError(_INSTALL) from None
 
+  # It tells of every value whose type it has not noted; the check below counts.
+  logging.getLogger("onnx_ir").setLevel(logging.ERROR)
   shape = (spec["size"], spec["size"], spec["channels"])
   try:
     model = jax2onnx.to_onnx(

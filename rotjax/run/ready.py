@@ -18,6 +18,7 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rotjax import errors, files
@@ -130,9 +131,7 @@ def read_state(folder: pathlib.Path, experiment: Any) -> step_lib.TrainState:
     stored = safetensors.numpy.load(path.read_bytes())
   except (OSError, ValueError, safetensors.SafetensorError) as error:
     raise errors.UserError(f"{path} cannot be read: {error}") from None
-  params, model_state = jax.eval_shape(
-    experiment.model.init, jax.random.key(0)
-  )
+  params, model_state = jax.eval_shape(experiment.model.init, jax.random.key(0))
   tree = {"params": params, "state": model_state}
   wanted = {name: leaf.shape for name, leaf in _named(tree)}
   there = {name: array.shape for name, array in stored.items()}
@@ -146,7 +145,7 @@ def read_state(folder: pathlib.Path, experiment: Any) -> step_lib.TrainState:
   leaves = [np.asarray(stored[n], leaf.dtype) for n, leaf in _named(tree)]
   filled = jax.tree.unflatten(jax.tree.structure(tree), leaves)
   return step_lib.TrainState(
-    step=np.int32(0),
+    step=jnp.zeros((), jnp.int32),  # that of its run is in the summary
     params=filled["params"],
     model_state=filled["state"],
     opt_state=(),

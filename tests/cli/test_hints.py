@@ -93,6 +93,7 @@ def test_a_group_of_fields_is_told_from_a_field():
     ("tables", ["--colour"], "there are"),
     ("report", ["--columns=x"], "a flag of python -m rotjax.tables"),
     ("export", ["--output", "x"], "did you mean --out?"),
+    ("predict", ["--notes", "x"], "a flag of python -m rotjax.export"),
     ("predict", ["--contact_sheet", "x"], "did you mean --contact-sheet?"),
   ],
 )
@@ -110,6 +111,7 @@ def test_a_mistyped_flag_names_the_one_that_is_meant(command, argv, meant):
     ("evaluate", "rotjax.main?"),
     ("sweep", "rotjax.ablate?"),
     ("--config", "rotjax.main?"),
+    ("serve", "rotjax.demo?"),
     ("xyzzy", "rotjax.main?"),
   ],
 )

@@ -87,9 +87,7 @@ def test_it_gives_the_evaluations_own_answers(run, model):
   images = mnist_5k.Mnist5k(classes=(3,)).load("test").images[:50]
   quarters = np.rint(arrays["true_deg"][:50] / 90).astype(int)
   turned = np.concatenate(
-    [
-      [np.rot90(image, k) for k in row] for image, row in zip(images, quarters)
-    ]
+    [[np.rot90(image, k) for k in row] for image, row in zip(images, quarters)]
   )
   p = predictor.load(model)
   answers = p.answer(turned)
@@ -158,7 +156,9 @@ def test_places_stay_at_home(run, tmp_path):
   argv = ["--workdir", there, "--format", "ready", "--out", out]
   assert export.main([*map(str, argv)]) == 0
   everything = b"".join(path.read_bytes() for path in out.iterdir())
-  assert b"secret" not in everything and str(tmp_path).encode() not in everything
+  assert (
+    b"secret" not in everything and str(tmp_path).encode() not in everything
+  )
   card = (out / "card.md").read_text()
   assert "--config config.json --config.init_from=YOURS" in card
   assert "Nothing was said about the licences" in card

@@ -1,0 +1,55 @@
+"""`python -m rotjax.demo`: a page to try a model on one's own pictures."""
+
+from collections.abc import Sequence
+
+from rotjax import cli, files
+from rotjax.cli import environment
+from rotjax.prediction import ready
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs the command until Ctrl-C; returns its exit status."""
+  p = cli.parser(
+    "rotjax.demo",
+    "Show a page in the browser: drop a picture there, see it upright, and how"
+    " probable each direction is. Pictures stay on this machine.",
+    "  python -m rotjax.demo --workdir runs/vonmises\n"
+    "  python -m rotjax.demo --model model.bin --port 8000",
+  )
+  source = p.add_mutually_exclusive_group()
+  source.add_argument("--workdir", metavar="DIR", help="run folder")
+  source.add_argument(
+    "--model", metavar="NAME", help="as of python -m rotjax.predict"
+  )
+  p.add_argument(
+    "--port", type=int, default=0, help="of 127.0.0.1; any that is free, if not"
+  )
+  cli.add_common_flags(p)
+  args = p.parse_args(argv)
+  if args.workdir is None:
+    model = ready.choose(args.model)
+  else:
+    model = files.absolute(args.workdir, "--workdir")
+
+  # Only now what takes seconds to import.
+  environment.use_compile_cache(not args.no_compile_cache)
+  import numpy as np
+
+  from rotjax.prediction import predictor as predictor_lib
+  from rotjax.prediction.demo import server
+
+  predictor = predictor_lib.load(model)
+  spec = predictor.spec
+  with server.Server(predictor, model.name, args.port) as page:
+    # Compiled now, so that the first picture does not wait for it.
+    predictor.answer(np.zeros((1, spec.size, spec.size, spec.channels), "u1"))
+    print(f"Open {page.address} in a browser; Ctrl-C ends it.", flush=True)
+    try:
+      page.serve_forever()
+    except KeyboardInterrupt:
+      print()
+  return 0
+
+
+if __name__ == "__main__":
+  cli.run(main)
