@@ -15,8 +15,6 @@ from rotjax.run import train
 from tests.heads import cases
 from tests.heads import test_head_contract as contract
 
-pytestmark = pytest.mark.usefixtures("quick_runs")
-
 PAGE = pathlib.Path("docs/extend.md")
 SMALL = {
   "num_steps": 6,
