@@ -188,33 +188,53 @@ def spectrum(views: np.ndarray) -> np.ndarray:
   return np.concatenate(parts, -1)
 
 
+_RIM = (0.7, 0.8, 0.9, 1.0)
+
+
 @functools.lru_cache(maxsize=8)
 def _rim_weights(side: int) -> np.ndarray:
-  """`[pixels, d]`: harmonics of the two outermost rings."""
+  """`[rings, pixels, d]`: harmonics of the outermost rings."""
   radius, phi = _polar(side)
-  waves = []
-  for inner, outer in ((0.7, 0.88), (0.88, 1.0)):
+  found = []
+  for inner, outer in zip(_RIM, _RIM[1:]):
     ring = ((radius >= inner) & (radius < outer)).ravel()
-    for order in _HARMONICS:
-      for wave in (np.cos, np.sin):
-        waves.append(ring * wave(order * phi.ravel()) / max(ring.sum(), 1))
-  return np.asarray(waves, np.float32).T
+    found.append(
+      [
+        ring * wave(order * phi.ravel()) / max(ring.sum(), 1)
+        for order in _HARMONICS
+        for wave in (np.cos, np.sin)
+      ]
+    )
+  return np.asarray(found, np.float32).transpose(0, 2, 1)
 
 
 def rim(views: np.ndarray) -> np.ndarray:
-  """Means and deviations of six rings, and waves along the outer two."""
+  """Means and deviations of six rings; waves along the outermost three.
+
+  The waves as they are and against the ring's brightness, and the direction of
+  the ring's brightest pixel: content and a faint dot differ in these.
+  """
   grey = views.mean(-1)
-  radius, _ = _polar(views.shape[1])
+  radius, phi = _polar(views.shape[1])
   edges = np.linspace(0, 1, 7)
   found = []
   for inner, outer in zip(edges, edges[1:]):
     ring = grey[:, (radius >= inner) & (radius < outer)]
     if ring.shape[1]:
       found += [ring.mean(1), ring.std(1)]
-  waves = grey.reshape(len(grey), -1) @ _rim_weights(views.shape[1])
-  # The square root tells a faint dot on black apart from none.
-  signed = np.sign(waves) * np.sqrt(np.abs(waves))
-  return np.concatenate([np.stack(found, -1), waves, signed], -1)
+  flat, parts = grey.reshape(len(grey), -1), [np.stack(found, -1)]
+  weights = _rim_weights(views.shape[1])
+  for inner, outer, own in zip(_RIM, _RIM[1:], weights):
+    inside = ((radius >= inner) & (radius < outer)).ravel()
+    if inside.any():
+      ring, waves = flat[:, inside], flat @ own
+      level = np.abs(ring).mean(1, keepdims=True) + 0.01
+      # Of equals the first would be a direction of its own: none where even.
+      uneven = ring.max(1) > ring.mean(1) + 0.02
+      at = phi.ravel()[inside][ring.argmax(1)]
+      parts += [waves, waves[:, :4] / level]
+      parts.append(np.stack([np.cos(at), np.sin(at)], -1) * uneven[:, None])
+  return np.concatenate(parts, -1)
 
 
 def border(views: np.ndarray) -> np.ndarray:

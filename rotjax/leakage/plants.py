@@ -73,7 +73,8 @@ def _sharpness(picture, direction, key, view):
 
 
 def _dot(picture, direction, key, view):
-  middle, radius = (view.size - 1) / 2, 0.42 * view.size
+  # Where a centred object seldom reaches.
+  middle, radius = (view.size - 1) / 2, 0.46 * view.size
   at = jnp.arange(view.size) - middle
   y, x = at + radius * jnp.cos(direction), at + radius * jnp.sin(direction)
   square = y[:, None] ** 2 + x[None, :] ** 2

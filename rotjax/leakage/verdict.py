@@ -18,8 +18,12 @@ EXIT_STATUS = {"passes": 0, "leaks": 3, "undecided": 4}
 
 
 def found(planted: evidence.Finding, clean: evidence.Finding) -> bool:
-  """Whether a planted leak shows above what the view itself does."""
-  return planted.low > max(clean.high, 0.0)
+  """Whether a planted leak shows above what the view itself does.
+
+  Where the view was asked for the same multiple of the angle, above that.
+  """
+  _, high = clean.members.get(planted.chosen, (0.0, clean.high))
+  return planted.low > max(high, 0.0)
 
 
 def decide(

@@ -1,5 +1,6 @@
 """The audit as a whole: its verdict, its command, its report."""
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -57,6 +58,11 @@ def test_a_plant_is_found_above_what_the_view_itself_shows():
   assert verdict.found(_finding(0.01, 0.03), CLEAN)
   assert not verdict.found(_finding(0.003, 0.03), CLEAN)
   assert not verdict.found(_finding(-0.01, 0.03), _finding(-0.02, -0.015))
+  # What the view shows at another multiple is no measure for this one.
+  other = dataclasses.replace(LEAKS, members={"1 x angle": (0.04, 0.05)})
+  once = dataclasses.replace(LEAKS, members={"4 x angle": (0.0, 0.001)})
+  assert verdict.found(_finding(0.01, 0.03), once)
+  assert not verdict.found(_finding(0.01, 0.03), other)
 
 
 @pytest.fixture(scope="module")
