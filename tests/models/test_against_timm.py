@@ -125,8 +125,8 @@ def test_convnext_is_timms_network_with_its_random_weights(
   assert relative(features(backbone, x), expected) < 1e-4
 
 
-@pytest.mark.parametrize("side, least", ((224, 0.82), (128, 0.6)))
-def test_lite0_knows_imagenet(timm, side, least):
+def test_lite0_knows_imagenet(timm):
+  side = 224
   folder = os.environ.get("ROTJAX_IMAGENET_SAMPLES")
   if not folder:
     pytest.skip("ROTJAX_IMAGENET_SAMPLES names no folder")
@@ -157,4 +157,5 @@ def test_lite0_knows_imagenet(timm, side, least):
     logits = arrays["_fc.weight"] @ y + arrays["_fc.bias"]
     right.append(synsets[logits.argmax()] == path.name.split("_")[0])
   print(f"top-1 of {len(right)} at {side} px: {np.mean(right):.3f}")
-  assert np.mean(right) > least
+  # 0.837 on 983 images that had been stored anew with a short side of 256.
+  assert np.mean(right) > 0.82
