@@ -22,7 +22,6 @@ import numpy as np
 
 from rotjax import cli
 from rotjax.cli import environment
-from rotjax.leakage import verdict
 
 # Of few pictures: more of them to test on, and a network held back.
 SHARED = {
@@ -36,9 +35,9 @@ SHARED = {
   "eval.every_steps": 100,
   "checkpoint.every_steps": 300,
 }
-# The audit's probes are to learn what they can, and are many: steps, sources.
+# The audit's networks are to learn what they can, and are many: sources, steps.
 PROBES = {"model.norm": "none", "model.dropout": 0.0}
-BUDGET = (600, 4000)
+BUDGET = (4000, 600)
 # Frames of one drive, and pages of one document, have one name and a number.
 _PREFIX = {
   "data.group": "prefix",
@@ -123,9 +122,8 @@ def errors_deg(run: pathlib.Path) -> np.ndarray:
 
 
 def _verdict(report: dict[str, Any]) -> str:
-  main = report["probes"]["pre-turned"]
-  words = "passes" if report["passed"] else report["verdict"].partition(":")[0]
-  return f"{words}: {main['low']:+.4f} to {main['high']:+.4f} nats"
+  most = max(f["highest"] for f in report["findings"].values())
+  return f"{report['outcome']}: at most {most:.4f} nats"
 
 
 def arm_row(arm: str, config: Any, work: pathlib.Path) -> dict[str, Any]:
@@ -298,6 +296,8 @@ def main(argv: Sequence[str]) -> int:
   environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import files
   from rotjax.config import resolve
+  from rotjax.leakage import examine
+  from rotjax.leakage import report as report_lib
   from rotjax.run import train
 
   data, work = (pathlib.Path(d).absolute() for d in (args.data, args.workdir))
@@ -308,13 +308,14 @@ def main(argv: Sequence[str]) -> int:
   for arm, own in AUDITED.items():
     file = work / f"audit-{arm}" / "audit.json"
     if not file.exists():
-      budget = (20, 64) if args.smoke else BUDGET
-      report = verdict.run(
-        resolve.apply(configs[arm], {**own, **PROBES}), *budget
+      sources, steps = (64, 20) if args.smoke else BUDGET
+      report = examine.run(
+        resolve.apply(configs[arm], {**own, **PROBES}),
+        examine.budget(sources, steps, thorough=False),
       )
       file.parent.mkdir(exist_ok=True)
       files.write_json(file, report)
-      (file.parent / "audit.txt").write_text(verdict.text(report))
+      (file.parent / "audit.txt").write_text(report_lib.text(report))
     print(json.loads(file.read_text())["verdict"])
   if args.out:
     out = pathlib.Path(args.out)

@@ -75,7 +75,7 @@ def _parser():
   p.add_argument(
     "--audit",
     action="store_true",
-    help="afterwards audit each different view (two minutes each) for leaks;"
+    help="afterwards audit each different view (five minutes each) for leaks;"
     " the verdict is a column of the table",
   )
   for launcher, flags in launchers.LAUNCHERS.items():

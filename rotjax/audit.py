@@ -14,8 +14,8 @@ def main(argv: Sequence[str]) -> int:
     "rotjax.audit",
     "Measure how much a config's view tells about the angle when the content"
     " tells nothing: every image is first turned by a hidden angle. Exits with"
-    " 0 where no leak above 0.02 nats is found, 3 where there is one, and 4"
-    " where, as the planted one shows, none of that size could be found.",
+    " 0 where every bound is below 0.02 nats and planted leaks of that size are"
+    " found, 3 where a leak above it is shown, and 4 where it is undecided.",
     "  python -m rotjax.audit --config configs/vonmises.py\n"
     "  python -m rotjax.audit --config configs/vonmises.py"
     " --config.view.center=canvas",
@@ -27,26 +27,46 @@ def main(argv: Sequence[str]) -> int:
     metavar="DIR",
     help="for audit.json and audit.png; runs/audit-...",
   )
-  p.add_argument("--num_steps", type=int, default=1000, metavar="N")
-  p.add_argument("--num_sources", type=int, default=4000, metavar="N")
+  p.add_argument(
+    "--thorough",
+    action="store_true",
+    help="more sources, networks, seeds, learning rates and steps; hours",
+  )
+  p.add_argument(
+    "--num_steps",
+    type=int,
+    metavar="N",
+    help="of the training of each network (600; 4000 if thorough)",
+  )
+  p.add_argument(
+    "--num_sources",
+    type=int,
+    metavar="N",
+    help="differently turned images to look at (4000; 12000 if thorough)",
+  )
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
   from rotjax import distributed, errors, files
   from rotjax.config import load
-  from rotjax.leakage import verdict
+  from rotjax.leakage import examine, verdict
+  from rotjax.leakage import report as report_lib
 
   distributed.refuse_several("rotjax.audit")
-  if args.num_steps < 2 or args.num_sources < 64:
-    raise errors.UserError("--num_steps is at least 2, --num_sources 64")
+  given = examine.budget(args.num_sources, args.num_steps, args.thorough)
+  if given.num_steps < 2 or given.num_sources < 64:
+    raise errors.UserError(
+      f"--num_steps={given.num_steps} and --num_sources={given.num_sources}:"
+      " --num_steps is at least 2, --num_sources 64"
+    )
   config = load.config(args.config, overrides)
   folder = cli.workdir(args.workdir, f"runs/audit-{config.name}")
   environment.check_devices()
-  report = verdict.run(config, args.num_steps, args.num_sources)
+  report = examine.run(config, given)
   folder.mkdir(parents=True, exist_ok=True)
   files.write_json(folder / "audit.json", report)
-  verdict.plot(report, folder / "audit.png")
-  print(f"{verdict.text(report)}\n\n  {report['seconds']:.0f} s, {folder}")
+  report_lib.plot(report, folder / "audit.png")
+  print(f"{report_lib.text(report)}\n\n  {report['seconds']:.0f} s, {folder}")
   return verdict.EXIT_STATUS[verdict.outcome(report)]
 
 

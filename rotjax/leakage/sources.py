@@ -8,6 +8,8 @@ import numpy as np
 
 from rotjax.image import warp_cubic
 
+ISOTROPIC = ("white", "pink", "radial", "constant", "strokes")
+
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
@@ -72,8 +74,8 @@ def isotropic(
   """Synthetic sources without any orientation: the worst cases.
 
   Args:
-    kind: "white" or "pink" (1/f) noise, "radial" (symmetric about the middle)
-      or "constant".
+    kind: one of `ISOTROPIC`: "white" or "pink" (1/f) noise, "radial"
+      (symmetric about the middle), "constant", or "strokes" in any direction.
     count: N.
     shape: `(H, W, C)`.
     seed: of the images.
@@ -97,11 +99,41 @@ def isotropic(
     x = np.arange(width)[None, :] - (width - 1) / 2
     wave = rng.uniform(0.05, 0.6, (count, 1, 1))
     phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
-    images = 0.5 + 0.5 * np.cos(wave * np.hypot(y, x) + phase)
+    y = y - rng.uniform(-0.5, 0.5, (count, 1, 1))
+    x = x - rng.uniform(-0.5, 0.5, (count, 1, 1))
+    # A radius with a cusp in the middle would alias, along the grid's axes.
+    images = 0.5 + 0.5 * np.cos(wave * np.sqrt(y**2 + x**2 + 9) + phase)
+  elif kind == "strokes":
+    images = _strokes(rng, count, height, width)
   else:
     images = np.broadcast_to(
       rng.uniform(0.2, 1, (count, 1, 1)), (count, height, width)
     )
-  pixels = np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
+  # Rounded up as often as the fraction says: what a smooth image's rounding
+  # leaves is a pattern with the grid's symmetry.
+  dither = rng.uniform(0, 1, images.shape)
+  pixels = np.floor(255 * np.clip(images, 0, 1) + dither)
+  pixels = np.minimum(pixels, 255).astype(np.uint8)
   pixels = np.repeat(pixels[..., None], channels, axis=-1)
   return Sources(pixels, np.arange(count))
+
+
+def _strokes(rng, count, height, width):
+  """Three lines each, drawn at once in their directions: nothing was turned."""
+  y = np.arange(height, dtype=np.float32)[:, None] - (height - 1) / 2
+  x = np.arange(width, dtype=np.float32)[None, :] - (width - 1) / 2
+  reach, images = min(height, width) / 4, np.zeros((count, height, width))
+  for _ in range(3):
+    direction = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    # A middle that is uniform in a disc has no direction either.
+    radius = reach * np.sqrt(rng.uniform(0, 1, (count, 1, 1)))
+    toward = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    dy, dx = y - radius * np.sin(toward), x - radius * np.cos(toward)
+    along = dx * np.cos(direction) + dy * np.sin(direction)
+    across = dy * np.cos(direction) - dx * np.sin(direction)
+    beyond = np.maximum(np.abs(along) - reach, 0)
+    ink = np.clip(
+      rng.uniform(1, 2, (count, 1, 1)) - np.hypot(beyond, across), 0, 1
+    )
+    images = np.maximum(images, ink)
+  return images

@@ -101,7 +101,7 @@ def keras_peers(monkeypatch):
 
 def test_opencv_generator_makes_our_view(keras_peers):
   view = keras_peers.View((6.0, 6.0), disc=True)
-  ours = view_lib.View(size=SIZE, center="6,6").resolve(None, (SIZE, SIZE))
+  ours = view_lib.View(size=SIZE, center="6,6", fineness=0.0)
   for degrees, shift in ((0, (0, 0)), (30, (0.5, -1)), (200, (-0.25, 0.75))):
     image = smooth(1)[0]
     draw = view_lib.Draw(np.float32(degrees), shift=shift)

@@ -10,7 +10,8 @@ import pytest
 from rotjax import errors, files
 from rotjax import tables as command
 from rotjax.ablation import audits, manifest
-from rotjax.leakage import verdict as verdict_lib
+from rotjax.leakage import examine
+from rotjax.leakage import report as report_lib
 from rotjax.reporting import formats, latex, tables
 from tests.ablation import synthetic
 
@@ -151,11 +152,10 @@ def test_audits_run_once_for_each_view_and_are_a_column(
   def run(config, *_):
     asked.append(config.view.center)
     passed = config.view.center == "dataset"
-    verdict = "no leak above 0.02 nats found" if passed else "leak: 0.4 nats"
-    return {"passed": passed, "verdict": verdict}
+    return {"outcome": "passes" if passed else "leaks"}
 
-  monkeypatch.setattr(verdict_lib, "run", run)
-  monkeypatch.setattr(verdict_lib, "plot", lambda *_: None)
+  monkeypatch.setattr(examine, "run", run)
+  monkeypatch.setattr(report_lib, "plot", lambda *_: None)
   assert "audit" not in tables.build(plan, workdir).columns
   for _ in range(2):
     audits.run(plan, workdir)
