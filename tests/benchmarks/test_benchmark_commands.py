@@ -64,9 +64,11 @@ def test_quick(name, flags, expected, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ("step", "warp", "heads"))
+@pytest.mark.parametrize("name", ("step", "warp", "heads", "photos"))
 def test_quick_with_peers(name, tmp_path):
-  if name != "heads":
+  if name == "photos":
+    needs("torch", "timm")
+  elif name != "heads":
     needs("torch", "cv2", "keras", "kornia", "dm_pix")
   out = tmp_path / "page.md"
   run(FOLDER / f"{name}.py", "--quick", "--rounds", "1", "--out", out)

@@ -194,6 +194,25 @@ def test_features_and_head_are_the_whole(small):
   np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
 
 
+def test_an_export_for_other_platforms_gives_the_same(small):
+  model, params, state = small
+  x = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+  run = jax.jit(lambda x: model.apply(params, state, x)[0])
+  exported = jax.export.export(run, platforms=("cpu", "cuda"))(x)
+  np.testing.assert_allclose(exported.call(x), run(x), rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_arithmetic_is_close(small):
+  _, params, state = small
+  x = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+  exact, half = (
+    jax.jit(models.build(LITE0(""), 3, SHAPE, dtype).apply)(params, state, x)[0]
+    for dtype in (np.float32, jax.numpy.bfloat16)
+  )
+  error = np.abs(half - exact).max() / np.abs(exact).max()
+  assert 1e-6 < error < 0.05
+
+
 def test_grey_and_raw_pixels_are_the_same_picture(small):
   _, params, state = small
   x = np.random.default_rng(0).random((2, 32, 32, 1), np.float32)
