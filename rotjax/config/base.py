@@ -119,6 +119,56 @@ FLAGSHIP_VARIANTS = {
 }
 
 
+# Colour photos on two CPU cores: squares, views and the backbone.
+PHOTOS: dict[str, Any] = {
+  "data.name": "folder",
+  "data.channels": 3,
+  # At least sqrt(2) times the view, as any turned square would need.
+  "data.side": 192,
+  "view.size": 128,
+  # The disc is all but the largest of the square.
+  "view.zoom": 0.675,
+  "view.crop": "circle",
+  "view.fineness": 1.5,
+  # The random circles move, too.
+  "view.jitter": 0.0,
+  "view.radius_range": (0.65, 1.0),
+  "view.flip": True,
+  "view.brightness": 0.15,
+  "view.contrast": 0.3,
+  "view.color": 0.1,
+  "view.grey": 0.1,
+  "model.name": "efficientnet_lite0",
+  "model.dropout": 0.3,
+  # Several modes: a photo may look right in more than one way.
+  "head.name": "bins",
+  "head.loss": "gaussian",
+  "head_first.views": 4,
+  "head_first.epochs": 12,
+  "optim.learning_rate": 6e-4,
+  "optim.weight_decay": 0.01,
+  "optim.freeze": "block4",
+  "optim.backbone_rate": 0.5,
+  "batch_size": 32,
+  "eval.num_angles": 8,
+  "eval.batch_views": 128,
+  "checkpoint.every_steps": 250,
+}
+PHOTOS_FROZEN: dict[str, Any] = {
+  "optim.freeze": "all",
+  "num_steps": 20,
+  "eval.num_angles": 4,
+  "eval.warp": "own",
+}
+PHOTOS_224: dict[str, Any] = {
+  "data.side": 320,
+  "view.size": 224,
+  "view.zoom": 0.705,
+  "dtype": "bfloat16",
+  "batch_size": 128,
+}
+
+
 # Does it run at all?
 SMOKE: dict[str, Any] = {
   "num_steps": 20,

@@ -68,7 +68,7 @@ def test_densities_of_eight_turns_are_averaged_aligned(angles, num_points):
     np.testing.assert_allclose(got, expected, atol=2e-4)
 
 
-def outputs_at(theta, kappa=20.0):
+def outputs_at(theta, kappa=400.0):
   """Outputs of the von Mises head with its mode at theta `[...]`."""
   unit = np.stack([np.cos(theta), np.sin(theta)], -1)
   outputs = jnp.asarray(kappa * unit, jnp.float32)
@@ -94,8 +94,8 @@ def dipole(inputs):
   """A network that reads the direction of a picture's ramp."""
   middle = (SIDE - 1) / 2
   axis = jnp.arange(SIDE, dtype=jnp.float32) - middle
-  up = -(inputs[..., 0] * axis[:, None]).sum((1, 2))
-  right = (inputs[..., 0] * axis).sum((1, 2))
+  up = -(inputs[..., 0] * axis[None, :, None]).sum((1, 2))
+  right = (inputs[..., 0] * axis[None, None, :]).sum((1, 2))
   theta = jnp.arctan2(-right, up)  # counter-clockwise from upright
   return 50.0 * jnp.stack([jnp.cos(theta), jnp.sin(theta)], -1)
 

@@ -150,6 +150,7 @@ def test_options_that_are_none_are_refused(options, word):
     head_first.HeadFirst(**options)
 
 
+@pytest.mark.slow
 def test_a_run_trains_its_head_first_and_once(tmp_path, caplog, monkeypatch):
   config = base.make(
     "smoke",
