@@ -9,6 +9,7 @@ angles within 15 degrees of upright; `smoke` runs everything once.
 
 A small network, 128 px: it tells which way is up and the rough angle; the exact
 one is in the lines of a page (`python -m rotjax.predict`, `--refine lines`).
+What the network reaches after all its steps has not been measured yet.
 """
 
 from rotjax.config import base

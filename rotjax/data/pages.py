@@ -75,7 +75,7 @@ class Pages:
   @property
   def protocol(self) -> str:
     """The split in a sentence."""
-    own = folder_shown(self.fonts) if self.fonts else "matplotlib's fonts"
+    own = _shown(self.fonts) if self.fonts else "matplotlib's fonts"
     return (
       f"pages: {self.count} rendered pages to train on, {self.held_out} each"
       f" for validation and test, at {self.side} px, from {own} and seed"
@@ -167,7 +167,7 @@ def draw(
   return page_wear.worn(rng, page, _SCALE).reduce(_SCALE)
 
 
-def folder_shown(path: str) -> str:
+def _shown(path: str) -> str:
   """A folder's own name."""
   return f"the fonts of {os.path.basename(os.path.normpath(path))}"
 

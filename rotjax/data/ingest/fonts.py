@@ -8,8 +8,6 @@ import functools
 import pathlib
 from typing import NamedTuple
 
-import matplotlib
-from matplotlib import ft2font
 import numpy as np
 import PIL.ImageFont
 
@@ -114,6 +112,8 @@ def _sized(path: str, size: int) -> PIL.ImageFont.FreeTypeFont:
 
 def default_folder() -> pathlib.Path:
   """The folder of the fonts in matplotlib's wheel."""
+  import matplotlib
+
   return pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
@@ -158,6 +158,9 @@ def find(given: str) -> tuple[Face, ...]:
 
 def _faces(path: str) -> list[Face]:
   """What a font file can write; nothing where it is damaged."""
+  # Takes a moment, and only where pages are drawn.
+  from matplotlib import ft2font
+
   try:
     glyphs = ft2font.FT2Font(path).get_charmap()
     _sized(path, 12)
