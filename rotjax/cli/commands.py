@@ -23,9 +23,9 @@ _FLAGS_OF = {
   "audit": ("num_sources",),
   "data": ("dir",),
   "demo": ("port",),
-  "export": ("notes", "notice", "out"),
+  "export": ("notes", "notice"),
   "main": ("mode",),
-  "predict": ("contact-sheet", "fit", "json", "model", "upright"),
+  "predict": ("contact-sheet", "fit", "json", "upright"),
   "tables": ("columns", "format", "sort"),
 }
 _WORDS = {
