@@ -26,7 +26,7 @@ _FLAGS_OF = {
   "export": ("notes", "notice"),
   "main": ("mode",),
   "predict": ("contact-sheet", "fit", "json", "upright"),
-  "tables": ("columns", "format", "sort"),
+  "tables": ("columns", "sort"),
 }
 _WORDS = {
   "main": ("train", "training", "fit", "run", "resume", "eval", "evaluate"),
