@@ -44,7 +44,9 @@ def table(
     also = ""
     if second:
       also = f"{_signed(second['angle_deg'])} ({second['within_15_deg']:.0%})"
-    sure = [f"{row[rows_lib.within_key(d)]:.0%}" for d in within]
+    # An earlier call, of files replaced in place, may have told others.
+    shares = [row.get(rows_lib.within_key(d)) for d in within]
+    sure = ["" if share is None else f"{share:.0%}" for share in shares]
     words = answers.in_words(angle) + (", but blank" if row["blank"] else "")
     name = page_name(row["path"], row["page"])
     lines.append([name, _signed(angle), words, *sure, also])

@@ -1,6 +1,7 @@
 """Pictures set upright: turned back, in the mode that they have."""
 
 import math
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -85,7 +86,7 @@ def _rotate(picture, angle_deg, fit, fill):
     PIL.Image.Transform.AFFINE,
     (c, s, left, -s, c, top),
     pictures.BICUBIC,
-    fillcolor=_colour(picture, fill),
+    fillcolor=fill_colour(picture, fill),
   )
 
 
@@ -121,8 +122,13 @@ def _drawn_out(picture, right, down):
   return wide
 
 
-def _colour(picture, fill):
-  """What Pillow fills empty corners with; None is 0 of all."""
+def fill_colour(picture: PIL.Image.Image, fill: str) -> Any:
+  """What Pillow fills empty corners with; None is 0 of all.
+
+  Args:
+    picture: in a mode that can be interpolated.
+    fill: see `turn_back`.
+  """
   bands = picture.getbands()
   if fill == "auto" and bands[-1] not in ("A", "a"):
     return _border_colour(picture)

@@ -78,15 +78,18 @@ class Writer:
       else (picture.whole(found.path), ())
     )
     told = [row | {"upright": str(target)} for row in rows]
-    if isinstance(output, outputs.Folder):
-      with pictures.refusing():
-        picture_files.mark_upright(output.path)
+    self._mark()
     output.write(name, data, found.path, told)
     for row, new in zip(rows, told):
       row.update(new)
     if changed:
       listed = ", ".join([*changed[:_LISTED], "..."][: len(changed)])
       self._tell(target, f"written without {listed}")
+
+  def _mark(self) -> None:
+    if isinstance(self.output, outputs.Folder):
+      with pictures.refusing():
+        picture_files.mark_upright(self.output.path)
 
   def write_table(
     self, rows: Iterable[dict[str, Any]], within: Sequence[float]
@@ -101,5 +104,6 @@ class Writer:
     for row in (*self.output.rows(), *rows):
       whole[os.path.realpath(row["path"]), row["page"]] = row
     if whole:
+      self._mark()
       data = listing.as_csv(whole.values(), within)
       outputs.write_table(self.output.path, TABLE, data)

@@ -192,21 +192,28 @@ def test_files_are_replaced_once_their_copies_are_safe(call, scans, tmp_path):
   status, _, _ = call(*place)
   assert status == 0
   # Of those that were replaced, and of no other.
-  assert {
-    n: d for n, d in _files(backup).items() if n != "predictions.csv"
-  } == {name: before[name] for name in ("a.png", "b.jpg", "e.tif")}
+  turned = ("a.png", "b.jpg", "e.tif")
+  copies = _files(backup)
+  del copies["predictions.csv"]
+  assert copies == {name: before[name] for name in turned}
   after = _files(scans)
-  assert {n for n in before if after[n] != before[n]} == {
-    *("a.png", "b.jpg", "e.tif")
-  }
+  changed = [n for n in sorted(before) if after[n] != before[n]]
+  assert changed == list(turned)
   assert stat.S_IMODE((scans / "a.png").stat().st_mode) == 0o640
   # Again: nothing is turned twice, whatever is asked for.
-  status, _, err = call(*place[:4], "--fit", "crop", "--at_least", "30")
-  assert status == 2 or "3 done by an earlier call" in err[-1]
-  assert {n: _files(scans)[n] for n in ("a.png", "b.jpg", "e.tif")} == {
-    n: after[n] for n in ("a.png", "b.jpg", "e.tif")
-  }
-  assert _files(backup)["a.png"] == before["a.png"]
+  status, _, err = call(*place[:4], "--fit", "crop", "--at_least", "45")
+  assert status == 0 and err[-1].endswith(
+    f"{backup}: 2 left as they are, 3 done by an earlier call"
+  )
+  assert _files(scans) == after
+  assert copies.items() <= _files(backup).items()
+  # Nor is a copy, which lies below the folder that is named.
+  status, text, err = call(tmp_path, "--json", "--upright", tmp_path / "out")
+  assert status == 0 and str(backup) not in text
+  assert "left out: rotjax.predict wrote it (3 such in all)" in err[0]
+  # What was told then need not be what is asked for now.
+  status, text, _ = call(*place[:4], "--within", ".5")
+  assert status == 0 and len(text.splitlines()) > 7
 
 
 def test_another_backup_is_never_overwritten(call, scans, tmp_path):
@@ -371,6 +378,8 @@ def test_a_stopped_call_goes_on_where_it_was(call, tmp_path, how):
     process.stderr.read()
   first = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
   assert 9 <= len(first) < 24
+  if how == signal.SIGINT:  # of what was written the table tells
+    assert len(_rows(out)) == len(first)
   status, text, err = call(*argv)
   assert status == 0
   assert f"{len(first)} done by an earlier call" in err[-1]
@@ -389,7 +398,7 @@ def test_a_bar_is_for_a_terminal_alone(call, scans, monkeypatch):
     patch.setattr(sys, "stderr", screen)
     patch.setattr(screen, "isatty", lambda: True, raising=False)
     call(scans, "--json")
-  assert "5/5" in screen.getvalue() or "files" in screen.getvalue()
+  assert "0/5" in screen.getvalue() and " files" in screen.getvalue()
   _, _, err = call(scans, "--json")
   assert err == []
 

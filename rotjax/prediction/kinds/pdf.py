@@ -28,7 +28,7 @@ _PRINTERS = ("/TrimBox", "/BleedBox", "/ArtBox")
 
 
 class Document(picture.Document):
-  """A PDF; what its pages show, with comments and filled forms."""
+  """A PDF; its pages as PDFium draws them, with their comments."""
 
   def __init__(self, path: str):
     self.path, self.notes = path, ()
@@ -66,22 +66,47 @@ class Document(picture.Document):
   def upright(
     self, angles: Sequence[float], how: picture.How
   ) -> tuple[bytes, picture.Changed]:
-    import pypdf
+    try:
+      return self._turned(angles, how)
+    except pictures.Unusable:
+      raise
+    except Exception as error:  # damaged files raise a dozen types
+      raise pictures.Unusable(
+        f"damaged: not written ({pictures.reason(error)})"
+      ) from None
 
+  def _turned(self, angles, how):
+    import pypdf
+    import pypdfium2
+
+    reader = pypdf.PdfReader(io.BytesIO(picture.whole(self.path)))
+    if reader.is_encrypted:
+      raise pictures.Unusable("encrypted: not written without its key")
+    writer = pypdf.PdfWriter(clone_from=reader)
+    left_behind = [
+      self._turn(page, sheet, angles[page], how, writer)
+      for page, sheet in enumerate(writer.pages)
+    ]
     data = io.BytesIO()
-    changed: picture.Changed = ()
-    with pictures.refusing():
-      reader = pypdf.PdfReader(io.BytesIO(picture.whole(self.path)))
-      if reader.is_encrypted:
-        raise pictures.Unusable("encrypted: not written without its key")
-      writer = pypdf.PdfWriter(clone_from=reader)
-      if len(writer.pages) != self.pages:
+    writer.write(data)
+    with contextlib.closing(pypdfium2.PdfDocument(data.getvalue())) as back:
+      if not len(back) == len(left_behind) == self.pages:
         raise pictures.Unusable("damaged: its pages are not found again")
-      for sheet, angle_deg in zip(writer.pages, angles):
-        if _turn(sheet, angle_deg, how, writer):
-          changed = ("the places of links, comments and form fields",)
-      writer.write(data)
-    return data.getvalue(), changed
+    changed = ("the places of links, comments and form fields",)
+    return data.getvalue(), changed if any(left_behind) else ()
+
+  def _turn(self, page, sheet, angle_deg, how, writer) -> bool:
+    """Turns a page back; returns whether it has marks that stay behind."""
+    quarter = round(angle_deg / 90)
+    tilt = angle_deg - 90 * quarter
+    if quarter % 4:
+      sheet.rotate(90 * (quarter % 4))  # clockwise
+    if abs(tilt) < 1e-9:
+      return False
+    fill = "auto" if how.fill == "edge" else how.fill
+    colour = upright.fill_colour(self.read(page), fill) or (0, 0, 0)
+    _tilt_back(sheet, tilt, how.fit, colour, writer)
+    return bool(sheet.get("/Annots"))
 
 
 def _why_not(stream) -> str:
@@ -98,20 +123,9 @@ def _why_not(stream) -> str:
   return "not a PDF that can be read"
 
 
-def _turn(sheet, angle_deg: float, how: picture.How, writer) -> bool:
-  """Turns a page back; returns whether it has marks that were left behind."""
-  quarter = round(angle_deg / 90)
-  tilt = angle_deg - 90 * quarter
-  if quarter % 4:
-    sheet.rotate(90 * (quarter % 4))  # clockwise
-  if abs(tilt) < 1e-9:
-    return False
-  _tilt_back(sheet, tilt, how.fit, writer)
-  return bool(sheet.get("/Annots"))
-
-
-def _tilt_back(sheet, tilt_deg: float, fit: str, writer) -> None:
-  """Turns a page's content clockwise about the middle of what it shows."""
+def _tilt_back(sheet, tilt_deg: float, fit: str, colour, writer) -> None:
+  """Turns a page's content clockwise about the middle of what it shows, and
+  gives the corners a colour, of three values up to 255."""
   from pypdf import generic
 
   box = sheet.cropbox
@@ -123,9 +137,16 @@ def _tilt_back(sheet, tilt_deg: float, fit: str, writer) -> None:
   c, s = math.cos(math.radians(tilt_deg)), math.sin(math.radians(tilt_deg))
   # About (x, y); a PDF's y points up. What lay outside the page stays unseen.
   matrix = (c, -s, s, c, x - c * x - s * y, y + s * x - c * y)
+  page = f"{left:.4f} {bottom:.4f} {right - left:.4f} {top - bottom:.4f} re"
+  whole = (
+    f"{x - width / 2:.4f} {y - height / 2:.4f} {width:.4f} {height:.4f} re"
+  )
+  turn = " ".join(f"{value:.8f}" for value in matrix)
+  corners = " ".join(f"{value / 255:.3f}" for value in colour)
+  # Under the content there is paper, as there was.
   before = (
-    f"q {' '.join(f'{value:.8f}' for value in matrix)} cm"
-    f" {left:.4f} {bottom:.4f} {right - left:.4f} {top - bottom:.4f} re W n q\n"
+    f"q {corners} rg {whole} f Q\n"
+    f"q {turn} cm q 1 1 1 rg {page} f Q {page} W n q\n"
   )
   old = sheet.get("/Contents")
   old = [] if old is None else sheet.raw_get("/Contents")

@@ -72,6 +72,8 @@ class Document:
     """
     (angle_deg,) = angles
     quarters = turns.quarters(angle_deg)
+    if how.fit == "same" and quarters in (1, 3):
+      quarters = None  # on its side it would have another size
     if quarters is not None and (data := self._lossless(quarters)):
       return data, ()
     kind = rewrite.original(self.path, names=self._formats())

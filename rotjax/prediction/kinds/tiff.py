@@ -1,7 +1,9 @@
 """A TIFF of one page or many, each written back with its own compression."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import contextlib
 import io
+import os
 import struct
 from typing import Any, BinaryIO
 
@@ -33,8 +35,11 @@ class Document(picture.Document):
     self.pages = max(len(self._frames), 1)
 
   def read(self, page: int) -> PIL.Image.Image:
-    if self.pages == 1:
-      return super().read(page)
+    with _quiet():
+      return super().read(page) if self.pages == 1 else self._read(page)
+
+  def _read(self, page: int) -> PIL.Image.Image:
+    """One of several pages."""
     frame = self._frames[page]
     if frame is None:
       raise pictures.Unusable(f"{_CUT} cannot be read")
@@ -92,6 +97,23 @@ class Document(picture.Document):
       shown = upright.turn_back(shown, angle_deg, how.fit, how.fill)
     part, left_out = rewrite.encode(shown, kind)
     return part, (*left_out, *(f"EXIF {ifd.name}" for ifd in lost))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Inside, libtiff prints nothing; what is wrong Pillow raises, too."""
+  try:
+    kept = os.dup(2)
+  except OSError:  # closed
+    yield
+    return
+  try:
+    with open(os.devnull, "wb") as nowhere:
+      os.dup2(nowhere.fileno(), 2)
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
 
 
 def _pages(path: str) -> tuple[list[int | None], slice | None]:

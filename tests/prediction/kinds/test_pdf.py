@@ -11,6 +11,7 @@ from rotjax.prediction.kinds import picture
 from tests.prediction import bars
 
 pypdf = pytest.importorskip("pypdf")
+annotations = pytest.importorskip("pypdf.annotations")
 pytest.importorskip("pypdfium2")
 
 
@@ -73,11 +74,18 @@ def test_a_page_without_content_is_turned_too(tmp_path):
   writer = pypdf.PdfWriter()
   writer.add_blank_page(100, 200)
   writer.write(tmp_path / "x.pdf")
-  data, _ = kinds.opened(str(tmp_path / "x.pdf")).upright([9.0], picture.How())
+  how = picture.How(fill="black")
+  data, _ = kinds.opened(str(tmp_path / "x.pdf")).upright([9.0], how)
   (page,) = pypdf.PdfReader(io.BytesIO(data)).pages
   width, height = upright.turned_size(100, 200, 9.0, "expand")
   assert float(page.mediabox.width) == pytest.approx(width)
   assert float(page.cropbox.height) == pytest.approx(height)
+  # Black is what lies outside, and no more.
+  (tmp_path / "x.pdf").write_bytes(data)
+  shown = np.asarray(kinds.opened(str(tmp_path / "x.pdf")).read(0))
+  assert (shown[[0, 0, -2], [0, -2, 0]] == 0).all()
+  share = (shown == 255).mean()
+  assert share == pytest.approx(100 * 200 / (width * height), abs=0.02)
 
 
 def test_a_huge_page_is_drawn_small(tmp_path):
@@ -120,3 +128,30 @@ def test_without_the_extra_a_line_names_it(scans, monkeypatch):
   monkeypatch.setitem(sys.modules, "pypdfium2", None)
   with pytest.raises(pictures.Unusable, match=r"pip install 'rotjax\[pdf\]'"):
     kinds.opened(str(scans))
+
+
+def test_links_that_stay_behind_are_told(scans):
+  writer = pypdf.PdfWriter(clone_from=str(scans))
+  link = annotations.Link(rect=(9, 9, 99, 99), target_page_index=1)
+  writer.add_annotation(page_number=0, annotation=link)
+  writer.write(scans)
+  document = kinds.opened(str(scans))
+  assert document.upright([90.0, 5.0, 0.0], picture.How())[1] == ()
+  (words,) = document.upright([95.0, 0.0, 0.0], picture.How())[1]
+  assert words == "the places of links, comments and form fields"
+
+
+@pytest.mark.parametrize(
+  "fill, wanted",
+  [("auto", 230), ("edge", 230), ("black", 0), ("white", 255)],
+)
+def test_corners_have_the_papers_colour(tmp_path, fill, wanted):
+  sheet = bars.page(0, "RGB", (300, 400), paper=230)
+  sheet.paste((230, 230, 230), (0, 0, 300, 60))
+  sheet.save(tmp_path / "x.pdf", resolution=75)
+  document = kinds.opened(str(tmp_path / "x.pdf"))
+  data, _ = document.upright([12.0], picture.How(fill=fill))
+  (tmp_path / "x.pdf").write_bytes(data)
+  after = np.asarray(kinds.opened(str(tmp_path / "x.pdf")).read(0)).astype(int)
+  corners = after[[3, 3, -4, -4], [3, -4, 3, -4]]
+  assert np.abs(corners - wanted).max() <= 3

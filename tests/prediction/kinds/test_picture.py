@@ -69,3 +69,12 @@ def test_any_other_format_turns_its_pixels(tmp_path):
   after, tags = _stored(data)
   np.testing.assert_array_equal(after, np.rot90(_NOISE))
   assert _TAGS.Orientation not in tags
+
+
+def test_its_own_size_needs_other_pixels_where_it_lies_on_its_side(tmp_path):
+  document = _jpeg(tmp_path / "x.jpg", 6)
+  for angle, stored in ((90.0, (48, 40)), (180.0, (40, 48))):
+    data, _ = document.upright([angle], picture.How("same"))
+    assert _stored(data)[0].shape[:2] == stored
+    again = pictures.decode(io.BytesIO(data), ["JPEG"])
+    assert again.size == document.read(0).size
