@@ -26,7 +26,7 @@ INCIDENTAL = (
 )
 
 # Fields that are places; they must not depend on the working directory.
-PLACES = ("data.dir", "init_from")
+_PLACES = ("data.dir", "init_from")
 
 # What people type, and the last part of the field that they mean; words of a
 # name ("bins", "rate") and initials ("lr", "wd") need no line here.
@@ -194,7 +194,7 @@ def absolute(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   flat = flatten(config)
   places = {
     key: os.path.abspath(os.path.expanduser(flat[key]))
-    for key in PLACES
+    for key in _PLACES
     if flat.get(key) and "://" not in flat[key]
     if not flat[key].startswith(shipped.PREFIX)
   }
