@@ -23,10 +23,10 @@ _FLAGS_OF = {
   "audit": ("num_sources",),
   "data": ("dir",),
   "demo": ("port",),
-  "export": ("notes", "notice", "out"),
+  "export": ("notes", "notice"),
   "main": ("mode",),
-  "predict": ("contact-sheet", "fit", "json", "model", "upright"),
-  "tables": ("columns", "format", "sort"),
+  "predict": ("contact-sheet", "fit", "json", "upright"),
+  "tables": ("columns", "sort"),
 }
 _WORDS = {
   "main": ("train", "training", "fit", "run", "resume", "eval", "evaluate"),

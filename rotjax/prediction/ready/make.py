@@ -1,7 +1,9 @@
 """A finished run -> a ready model, in one go."""
 
+import os
 import pathlib
 import shutil
+from typing import Any
 
 from rotjax import errors, files
 from rotjax.config import resolve
@@ -83,12 +85,7 @@ def write(
   new = files.part(out)
   try:
     new.mkdir()
-    places = {
-      key: ""
-      for key, value in resolve.flatten(run.config).items()
-      if key in resolve.PLACES and value
-    }
-    config = resolve.apply(run.config, places)
+    config = resolve.apply(run.config, dict.fromkeys(_places(run.config), ""))
     files.write(new / layout.CONFIG, resolve.to_json(config))
     stored = summary.read(run.path)
     kept = {key: stored[key] for key in _KEPT if key in stored}
@@ -105,6 +102,15 @@ def write(
     raise errors.UserError(f"{out} cannot be written: {error}") from None
   finally:
     shutil.rmtree(new, ignore_errors=True)
+
+
+def _places(config: Any) -> list[str]:
+  """The fields that name a folder or a file of whoever trained it."""
+  return [
+    key
+    for key, value in resolve.flatten(config).items()
+    if isinstance(value, str) and os.path.isabs(value)
+  ]
 
 
 def _read(path: pathlib.Path) -> str:
@@ -142,9 +148,7 @@ def card(run: finished.FinishedRun, name: str, notes: str | None) -> str:
   protocol, versions = stored["protocol"], stored["versions"]
   spec, _ = predictor.describe_run(run.path)
   command = f"python -m rotjax.main --config {layout.CONFIG}"
-  for key in resolve.PLACES:
-    if resolve.flatten(config).get(key):
-      command += f" --config.{key}=YOURS"
+  command += "".join(f" --config.{key}=YOURS" for key in _places(config))
   leaks = "".join(f"- A leaking view: {leak}\n" for leak in stored["leaks"])
   return _CARD.format(
     name=name,
