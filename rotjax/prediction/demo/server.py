@@ -33,7 +33,8 @@ class Server(http.server.ThreadingHTTPServer):
     address: of the page, its secret included.
   """
 
-  daemon_threads = True
+  # At the exit a thread that is still in jax would abort the process.
+  daemon_threads = False
 
   def __init__(
     self, predictor: predictor_lib.Predictor, title: str, port: int = 0
@@ -66,7 +67,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
   """One request."""
 
   server: Server
-  timeout = 30  # seconds that a silent connection is kept
+  timeout = 5  # seconds that a silent connection is kept
   server_version, sys_version = "rotjax", ""
 
   def log_message(self, format: str, *args: object) -> None:
