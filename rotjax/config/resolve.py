@@ -194,7 +194,7 @@ def absolute(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   flat = flatten(config)
   places = {
     key: os.path.abspath(os.path.expanduser(flat[key]))
-    for key in _PLACES
+    for key in PLACES
     if flat.get(key) and "://" not in flat[key]
     if not flat[key].startswith(shipped.PREFIX)
   }
