@@ -63,6 +63,8 @@ def pictures(count: int, size: int = 28, channels: int = 1) -> np.ndarray:
 class Still:
   """A view that does not turn: a step with it has no warp."""
 
+  fineness = 0.0
+
   def sample(self, key, image, angles):
     """The picture as it is, and an angle drawn all the same."""
     return image.astype(jnp.float32) / 255, angles.draw(key)

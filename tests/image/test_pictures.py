@@ -307,7 +307,8 @@ def test_empty_corners_are_transparent_where_they_can_be():
   assert corner[-1] == 0
   for mode, black in (("L", 0), ("RGB", (0, 0, 0)), ("CMYK", (0, 0, 0, 255))):
     picture = PIL.Image.new(mode, (30, 20), "white")
-    assert upright.turn_back(picture, 45.0).getpixel((0, 0)) == black
+    turned = upright.turn_back(picture, 45.0, fill="black")
+    assert turned.getpixel((0, 0)) == black
 
 
 def _with_metadata(file):

@@ -30,6 +30,7 @@ TINY = {
   "checkpoint.every_steps": 60,
   # Evaluated at quarter turns about the canvas's middle: NumPy makes the same.
   "view.center": "canvas",
+  "view.fineness": 0.0,
   "angles.distribution": "values",
   "angles.values_deg": (0.0, 90.0, 180.0, 270.0),
   "eval.num_angles": 4,

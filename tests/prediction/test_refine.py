@@ -1,6 +1,7 @@
 """`--refine`: on where a network was trained on pages, told, and written."""
 
 import json
+import pathlib
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from rotjax import predict
 from rotjax.data.ingest import fonts, page_layout
-from rotjax.prediction import answers, predictor
+from rotjax.prediction import answers, predictor, ready
 
 TRUE_DEG, ROUGH_DEG = 12.34, 13.5
 
@@ -54,6 +55,7 @@ def scans(tmp_path_factory):
 @pytest.fixture(name="run")
 def _run(scans, monkeypatch, capsys):
   def run(data, *flags):
+    monkeypatch.setattr(ready, "choose", pathlib.Path)
     monkeypatch.setattr(predictor, "load", lambda *_: _predictor(data))
     status = predict.main(
       ["--model", "m.bin", "--no_compile_cache", str(scans), *flags]

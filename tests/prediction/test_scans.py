@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 
 from rotjax import cli, predict
-from rotjax.prediction import in_place, journal, outputs, predictor
+from rotjax.prediction import in_place, journal, outputs, predictor, ready
 from tests.prediction import bars
 
 UNSURE = {"ink": 180, "paper": 255}
@@ -30,6 +30,7 @@ def call(monkeypatch, capsys):
     journal._of.cache_clear()  # as a new process
     words = ["rotjax.predict", "--model", "bars", "--no_compile_cache"]
     monkeypatch.setattr(sys, "argv", [*words, *map(str, argv)])
+    monkeypatch.setattr(ready, "choose", pathlib.Path)
     monkeypatch.setattr(predictor, "load", lambda *args: bars.network())
     with pytest.raises(SystemExit) as caught:
       cli.run(predict.main)
@@ -333,10 +334,11 @@ def test_what_needs_an_extra_is_counted_and_named(call, scans, monkeypatch):
 
 
 _SLOW_CALL = """
-import sys, time
+import pathlib, sys, time
 from rotjax import cli, predict
-from rotjax.prediction import outputs, predictor
+from rotjax.prediction import outputs, predictor, ready
 from tests.prediction import bars
+ready.choose = pathlib.Path
 predictor.load = lambda *args: bars.network()
 predictor.BATCH = 4
 real = outputs.write_bytes

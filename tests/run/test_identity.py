@@ -120,6 +120,7 @@ INCIDENTAL = {
   "checkpoint.every_steps": "7",
   "checkpoint.keep": "1",
   "log.every_steps": "9",
+  "log.profile": "3:5",
   "eval.batch_views": "256",
 }
 

@@ -70,7 +70,8 @@ def test_a_step_adds_them():
     def turned(batch):
       index = batch.pop("index")
       known = np.full(index.shape, 90, np.float32)
-      return {**batch, "image": images[index], "known_deg": known}
+      own = images[index.reshape(len(index), -1)]
+      return {**batch, "image": own, "known_deg": known}
 
     how = {"change": turned if change else None}
     _, metrics = training.run(experiment, "jit", jax.devices()[:2], **how)

@@ -475,9 +475,10 @@ def _results(folder):
 
 def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
   folder = tmp_path / "run"
-  train.train(_config(num_steps=6, optim__schedule="constant"), folder)
+  constant = {"optim__schedule": "constant", "optim__warmup": 0.0}
+  train.train(_config(num_steps=6, **constant), folder)
   before = _results(folder)
-  longer = _config(num_steps=12, optim__schedule="constant")
+  longer = _config(num_steps=12, **constant)
   with caplog.at_level(logging.INFO, "rotjax"):
     assert train.train(longer, folder) == 0
   assert "going on behind step 6" in caplog.text
@@ -492,8 +493,8 @@ def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
   assert train.config_of(folder).num_steps == 12
   # Shorter is another experiment; so is longer with something else besides.
   for other in (
-    _config(num_steps=6, optim__schedule="constant"),
-    _config(num_steps=20, optim__schedule="constant", batch_size=8),
+    _config(num_steps=6, **constant),
+    _config(num_steps=20, batch_size=8, **constant),
   ):
     with pytest.raises(errors.UserError, match="another experiment"):
       train.train(other, folder)

@@ -172,6 +172,7 @@ def test_every_executor_freezes_alike(name, seeds):
     for k, v in batch().items()
     if k != "seed"
   }
+  many["image"] = many["image"].reshape(1, -1, *many["image"].shape[3:])
   state, _ = executor.run(state, None, np.asarray(seeds, np.uint32), many)
   singles = executors.program.unstack_seeds(
     executor.fetch_state(state), len(seeds)
