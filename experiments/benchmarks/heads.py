@@ -12,7 +12,7 @@ import jax
 import programs
 
 from rotjax import heads
-from rotjax.config import load, resolve
+from rotjax.config import resolve
 from rotjax.run import experiment as experiment_lib
 
 # Beside every head as it is by default.
@@ -30,7 +30,7 @@ def main():
     if args.quick
     else {}
   )
-  flagship = resolve.apply(load.load("vonmises"), small)
+  flagship = resolve.apply(programs.flagship(), small)
   images = programs.pictures(350, flagship.view.size)
   names = ("vonmises", "vector") if args.quick else heads.HEADS
   arms = {name: {"head.name": name} for name in names}
