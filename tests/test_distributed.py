@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rotjax import distributed, errors
-from tests import training, two_processes
+from tests import npz, training, two_processes
 
 # Under a scheduler the tests themselves may be a step.
 PLAIN = {
@@ -164,7 +164,7 @@ def found(request, tmp_path_factory):
   job = _job("-m", "tests.two_processes", str(file), name, *map(str, seeds))
   statuses, errs = _ended(job)
   assert statuses == [0, 0], errs
-  return seeds, np.load(file)
+  return seeds, npz.load(file)
 
 
 def test_two_processes_train_as_one_device_does(found):

@@ -9,6 +9,7 @@ import pytest
 from rotjax import errors
 from rotjax.config import load, resolve, validate
 from rotjax.run import train
+from tests import npz
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -67,7 +68,7 @@ def test_trained_on_a_folder_and_scored_on_turned_pictures(
   config = _config("smoke,as_found", other)
   assert train.evaluate(config, run) == 0
   (folder,) = run.glob("eval-csv-*")
-  found = np.load(folder / "predictions.npz")
+  found = npz.load(folder / "predictions.npz")
   truth = found["true_deg"][:, 0].astype(np.float64)
   # Each of the four turns comes three times; nothing was turned any further.
   assert found["true_deg"].shape == (12, 1)

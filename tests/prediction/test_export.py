@@ -24,6 +24,7 @@ from rotjax.image import view as view_lib
 from rotjax.models import strided
 from rotjax.prediction import model_file, predictor
 from rotjax.run import train
+from tests import npz
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -88,7 +89,7 @@ def model(run):
 @pytest.fixture(scope="module")
 def photos(run):
   """Pictures of the evaluation, and one of another size, in colour."""
-  arrays = np.load(run / "predictions.npz")
+  arrays = npz.load(run / "predictions.npz")
   images = mnist_5k.Mnist5k(classes=(3,)).load("test").images[:5, ..., 0]
   folder = run.parent / "photos"
   folder.mkdir()
@@ -133,7 +134,7 @@ def test_a_fresh_process_without_flax_gives_the_same_answers(
     for key in ("angle_deg", "within_5_deg", "within_15_deg"):
       assert a[key] == pytest.approx(b[key], abs=2e-3)
   # And those of the evaluation, on the circle of 180 degrees.
-  decoded = np.load(run / "predictions.npz")["predicted_deg"][:5].ravel()
+  decoded = npz.load(run / "predictions.npz")["predicted_deg"][:5].ravel()
   found = np.array([row["angle_deg"] for row in from_file[:10]])
   assert np.abs((found - decoded + 90) % 180 - 90).max() < 0.02
 

@@ -24,6 +24,7 @@ from rotjax.image import pictures
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import predictor
 from rotjax.run import train
+from tests import npz
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -97,7 +98,7 @@ def _views(count: int):
 
 def _turned(run, count):
   """The same at their evaluation angles, `[count, 4, 28, 28]`; predictions."""
-  arrays = np.load(run / "predictions.npz")
+  arrays = npz.load(run / "predictions.npz")
   quarters = np.rint(arrays["true_deg"][:count] / 90).astype(int)
   turned = [
     [np.rot90(image, k) for k in row]
@@ -243,7 +244,7 @@ def test_colour_and_a_view_smaller_than_the_source(tmp_path):
   p = predictor.load(folder)
   assert (p.spec.channels, p.spec.source) == (3, (24, 32))
   images = Colours().load("test").images[:4]
-  arrays = np.load(folder / "predictions.npz")
+  arrays = npz.load(folder / "predictions.npz")
   assert np.ptp(arrays["predicted_deg"]) > 0.01
   upright = np.rint(arrays["true_deg"] / 90) == 0
   decoded = arrays["predicted_deg"][upright][:4]

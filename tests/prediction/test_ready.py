@@ -16,6 +16,7 @@ from rotjax.data import mnist_5k
 from rotjax.prediction import predictor
 from rotjax.run import finished, ready, summary, train
 from rotjax.training import step as step_lib
+from tests import npz
 
 TINY = {
   "num_steps": 60,
@@ -84,7 +85,7 @@ def _picture(folder):
 
 
 def test_it_gives_the_evaluations_own_answers(run, model):
-  arrays = np.load(run / "predictions.npz")
+  arrays = npz.load(run / "predictions.npz")
   images = mnist_5k.Mnist5k(classes=(3,)).load("test").images[:50]
   quarters = np.rint(arrays["true_deg"][:50] / 90).astype(int)
   turned = np.concatenate(

@@ -12,7 +12,7 @@ from rotjax.config import base, load, named, resolve
 from rotjax.evaluation import evaluator
 from rotjax.run import checkpoint, train
 from rotjax.run import finished as finished_lib
-from tests import training
+from tests import npz, training
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -54,7 +54,7 @@ def test_other_data_are_scored_beside_the_run(finished, capsys):
   (folder,) = finished.glob("eval-mnist_5k-*")
   summary = json.loads((folder / "summary.json").read_text())
   assert summary["protocol"]["classes"] == [5, 8]
-  assert set(np.load(folder / "predictions.npz")["label"]) == {5, 8}
+  assert set(npz.load(folder / "predictions.npz")["label"]) == {5, 8}
   assert str(folder) in capsys.readouterr().out
   # Asked again, it is the same place; other angles are another one.
   assert train.evaluate(other, finished) == 0

@@ -20,6 +20,7 @@ from rotjax.evaluation import evaluator
 from rotjax.figures import plots
 from rotjax.run import train
 from rotjax.training import executors
+from tests import npz
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -85,7 +86,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(finished):
 
 
 def test_predictions_and_summary_agree(finished):
-  arrays = np.load(finished / "predictions.npz")
+  arrays = npz.load(finished / "predictions.npz")
   true, predicted = arrays["true_deg"], arrays["predicted_deg"]
   assert true.shape == predicted.shape == (100, 4)
   assert arrays["log_density"].shape == (100, 4)
@@ -183,8 +184,8 @@ def test_a_stopped_run_resumes_bit_exactly(
   assert _records(tmp_path / "run") == _records(finished)
   for name in ("true_deg", "predicted_deg", "log_density"):
     np.testing.assert_array_equal(
-      np.load(tmp_path / "run" / "predictions.npz")[name],
-      np.load(finished / "predictions.npz")[name],
+      npz.load(tmp_path / "run" / "predictions.npz")[name],
+      npz.load(finished / "predictions.npz")[name],
     )
 
 
@@ -221,7 +222,7 @@ def test_a_set_that_streams_trains_like_a_resident_one(
   # other of two pixel values.
   for row, same in zip(rows, _records(finished), strict=True):
     assert row == pytest.approx(same, rel=0.02)
-  test = [np.load(f / "predictions.npz") for f in (tmp_path / "run", finished)]
+  test = [npz.load(f / "predictions.npz") for f in (tmp_path / "run", finished)]
   difference = test[0]["predicted_deg"] - test[1]["predicted_deg"]
   assert np.abs((difference + 180) % 360 - 180).mean() < 0.5
 
@@ -293,8 +294,8 @@ def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
 def test_a_seed_of_several_equals_its_own_single_run(tmp_path):
   train.train(_config(num_seeds=2), tmp_path / "two")
   train.train(_config(seed=1), tmp_path / "one")
-  a = np.load(tmp_path / "two" / "seed-1" / "predictions.npz")["predicted_deg"]
-  b = np.load(tmp_path / "one" / "predictions.npz")["predicted_deg"]
+  a = npz.load(tmp_path / "two" / "seed-1" / "predictions.npz")["predicted_deg"]
+  b = npz.load(tmp_path / "one" / "predictions.npz")["predicted_deg"]
   np.testing.assert_array_equal(a, b)
 
 

@@ -16,7 +16,7 @@ from rotjax.run import checkpoint, experiment, train
 from rotjax.run import finished as finished_lib
 from rotjax.training import executors
 from rotjax.training import step as step_lib
-from tests import training
+from tests import npz, training
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -217,7 +217,7 @@ def test_every_reader_of_a_run_takes_both_or_neither(finished, tmp_path):
   evaluator = built.evaluator()
   test = built.split("test")
   expected = evaluator(state.ema_params, state.ema_model_state, test)
-  stored = np.load(folder / "predictions.npz")
+  stored = npz.load(folder / "predictions.npz")
   decoded = stored["predicted_deg"]
   assert _apart(decoded, expected.predicted_deg).max() < 0.05
   validation = built.split("validation")

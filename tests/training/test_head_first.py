@@ -16,7 +16,7 @@ from rotjax.image import view as view_lib
 from rotjax.run import loop, train
 from rotjax.training import head_first, optim
 from rotjax.training import step as step_lib
-from tests import pretrained
+from tests import npz, pretrained
 
 SIDE, COUNT = 16, 12
 HEAD = heads.HEADS["vonmises"]()
@@ -184,7 +184,7 @@ def test_a_run_trains_its_head_first_and_once(tmp_path, caplog, monkeypatch):
     assert run("parts") == (stopping.EXIT_STATUS, 1)
   assert run("parts") == (0, 0)
   whole, parts = (
-    np.load(tmp_path / name / "predictions.npz") for name in ("whole", "parts")
+    npz.load(tmp_path / name / "predictions.npz") for name in ("whole", "parts")
   )
   np.testing.assert_array_equal(whole["predicted_deg"], parts["predicted_deg"])
 
