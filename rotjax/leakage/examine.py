@@ -65,15 +65,15 @@ def budget(
 ) -> Budget:
   """The usual one, or one of hours; None is what goes with it."""
   usual = (12_000, 4000) if thorough else (4000, 600)
-  amounts = [
+  sources, steps = (
     other if given is None else given
     for given, other in zip((num_sources, num_steps), usual)
-  ]
+  )
   if not thorough:
-    return Budget(*amounts, 4, _TRAININGS, False)
+    return Budget(sources, steps, 4, _TRAININGS, False)
   every = itertools.product(("own", "wide", "local"), (3e-3, 1e-3), range(3))
   trainings = tuple(networks.Training(*one) for one in every)
-  return Budget(*amounts, 6, trainings, True)
+  return Budget(sources, steps, 6, trainings, True)
 
 
 @dataclasses.dataclass(frozen=True)
