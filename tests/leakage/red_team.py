@@ -51,7 +51,7 @@ def row_flicker(x, a, key):
 
 def chroma(x, a, key):
   """Red against green; the grey picture is as it was."""
-  tint = jnp.asarray([1.0, -1.0, 0.0]) * 0.02 * jnp.cos(a)
+  tint = jnp.asarray([[[1.0, -1.0, 0.0]]]) * 0.02 * jnp.cos(a)
   return x + tint * (x > 0.15)
 
 
