@@ -34,7 +34,8 @@ class _Stem(nnx.Module):
     self.conv = layers.Conv(3, 96, 4, stride=4, padding="VALID", **common)
     self.norm = layers.LayerNorm(96)
 
-  def __call__(self, x):
+  def __call__(self, x, context):
+    del context
     return self.norm(self.conv(x))
 
 
@@ -54,7 +55,8 @@ class _Block(nnx.Module):
     self.project = layers.Dense(4 * features, features, **common)
     self.gamma = nnx.Param(jnp.full(features, 1e-6, jnp.float32))
 
-  def __call__(self, x):
+  def __call__(self, x, context):
+    del context
     if self.downs:
       x = self.down(self.down_norm(x))
     y = self.expand(self.norm(self.depthwise(x)))
@@ -71,36 +73,15 @@ def _plan() -> Iterator[tuple[int, int, bool]]:
       width = features
 
 
-class _ConvNeXt(nnx.Module):
+class _ConvNeXt(spatial.Pooled):
   def __init__(self, options, num_outputs, dtype, rngs):
     common = dict(rngs=rngs, dtype=dtype)
-    self.read, self.cells = options.head_blocks, options.pool
-    self.stem, total = _Stem(common), 0
-    for i, (features_in, features, down) in enumerate(_plan()):
-      if i > self.read[-1]:
-        break
-      setattr(self, f"block{i}", _Block(features_in, features, down, common))
-      total += features * self.cells**2 if i in self.read else 0
-    self.spatial = spatial.SpatialHead(
-      total, options.hidden, options.dropout, **common
-    )
-    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
-
-  def features(self, x, context):
-    del context
-    x = self.stem(x)
-    pooled = []
-    for i in range(self.read[-1] + 1):
-      x = getattr(self, f"block{i}")(x)
-      if i in self.read:
-        pooled.append(spatial.pool(x, self.cells))
-    return jnp.concatenate(pooled, axis=-1)
-
-  def head(self, features, context):
-    return self.out(self.spatial(features, context))
-
-  def __call__(self, x, context):
-    return self.head(self.features(x, context), context)
+    self.stem, plan = _Stem(common), list(_plan())
+    for i, (features_in, features, down) in enumerate(plan):
+      if i <= options.head_blocks[-1]:
+        setattr(self, f"block{i}", _Block(features_in, features, down, common))
+    widths = [features for _, features, _ in plan]
+    self.end(options, widths, num_outputs, **common)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +114,7 @@ class ConvNeXtTiny:
 
   @property
   def stages(self) -> tuple[str, ...]:
-    """The pretrained parts of its parameters, in the order of depth."""
-    return ("stem", *(f"block{i}" for i in range(self.head_blocks[-1] + 1)))
+    return spatial.stages(self.head_blocks)
 
   def module(
     self,

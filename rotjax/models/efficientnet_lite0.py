@@ -100,42 +100,23 @@ class _Block(nnx.Module):
     return x + y if self.residual else y
 
 
-class _EfficientNetLite0(nnx.Module):
+class _EfficientNetLite0(spatial.Pooled):
   def __init__(self, options, num_outputs, dtype, rngs):
     common = dict(rngs=rngs, dtype=dtype)
-    self.read, self.cells = options.head_blocks, options.pool
     self.frozen = options.batch_stats == "frozen"
-    self.stem = _Stem(common)
-    width, total = 32, 0
-    for i, (kernel, stride, expand, features) in enumerate(_plan()):
-      if i > self.read[-1]:
-        break
-      block = _Block(width, kernel, stride, expand, features, common)
-      setattr(self, f"block{i}", block)
-      width = features
-      total += features * self.cells**2 if i in self.read else 0
-    self.spatial = spatial.SpatialHead(
-      total, options.hidden, options.dropout, **common
-    )
-    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
+    self.stem, plan, width = _Stem(common), list(_plan()), 32
+    for i, (kernel, stride, expand, features) in enumerate(plan):
+      if i <= options.head_blocks[-1]:
+        block = _Block(width, kernel, stride, expand, features, common)
+        setattr(self, f"block{i}", block)
+        width = features
+    widths = [features for *_, features in plan]
+    self.end(options, widths, num_outputs, **common)
 
   def features(self, x, context):
     if self.frozen:
       context = dataclasses.replace(context, train=False)
-    x = self.stem(x, context.of("stem"))
-    pooled = []
-    for i in range(self.read[-1] + 1):
-      name = f"block{i}"
-      x = getattr(self, name)(x, context.of(name))
-      if i in self.read:
-        pooled.append(spatial.pool(x, self.cells))
-    return jnp.concatenate(pooled, axis=-1)
-
-  def head(self, features, context):
-    return self.out(self.spatial(features, context))
-
-  def __call__(self, x, context):
-    return self.head(self.features(x, context), context)
+    return super().features(x, context)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +153,7 @@ class EfficientNetLite0:
 
   @property
   def stages(self) -> tuple[str, ...]:
-    """The pretrained parts of its parameters, in the order of depth."""
-    return ("stem", *(f"block{i}" for i in range(self.head_blocks[-1] + 1)))
+    return spatial.stages(self.head_blocks)
 
   def module(
     self,

@@ -5,6 +5,9 @@ degrees. Maps of several depths are pooled to a small grid instead, and one
 hidden layer reads them all.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import flax.nnx as nnx
 import jax
 import jax.numpy as jnp
@@ -60,6 +63,61 @@ class SpatialHead(nnx.Module):
 
   def __call__(self, features: jax.Array, context: layers.Context) -> jax.Array:
     return self.dropout(jax.nn.relu(self.hidden(features)), context)
+
+
+class Pooled(nnx.Module):
+  """A pretrained stem and blocks, then new layers on some blocks' maps.
+
+  A subclass sets `stem` and `block0`, `block1`, ..., each called with an input
+  and its own context, and ends its `__init__` with `end`.
+  """
+
+  def end(
+    self,
+    options: Any,
+    widths: Sequence[int],
+    num_outputs: int,
+    *,
+    rngs: nnx.Rngs,
+    dtype: jnp.dtype,
+  ) -> None:
+    """Adds the new layers.
+
+    Args:
+      options: of the backbone: `head_blocks`, `pool`, `hidden`, `dropout`.
+      widths: channels of each block.
+      num_outputs: of the head.
+      rngs: that they are drawn from.
+      dtype: of the arithmetic.
+    """
+    self.read, self.cells = options.head_blocks, options.pool
+    total = sum(widths[i] for i in self.read) * self.cells**2
+    self.spatial = SpatialHead(
+      total, options.hidden, options.dropout, rngs=rngs, dtype=dtype
+    )
+    self.out = layers.last(options.hidden, num_outputs, rngs=rngs, scale=0.1)
+
+  def features(self, x: jax.Array, context: layers.Context) -> jax.Array:
+    """What the pretrained part gives: the pooled maps, `[N, D]`."""
+    x = self.stem(x, context.of("stem"))
+    pooled = []
+    for i in range(self.read[-1] + 1):
+      x = getattr(self, f"block{i}")(x, context.of(f"block{i}"))
+      if i in self.read:
+        pooled.append(pool(x, self.cells))
+    return jnp.concatenate(pooled, axis=-1)
+
+  def head(self, features: jax.Array, context: layers.Context) -> jax.Array:
+    """What is new: `[N, D]` -> `[N, num_outputs]`."""
+    return self.out(self.spatial(features, context))
+
+  def __call__(self, x: jax.Array, context: layers.Context) -> jax.Array:
+    return self.head(self.features(x, context), context)
+
+
+def stages(head_blocks: tuple[int, ...]) -> tuple[str, ...]:
+  """The pretrained parts of a `Pooled`'s parameters, in the order of depth."""
+  return ("stem", *(f"block{i}" for i in range(head_blocks[-1] + 1)))
 
 
 def check_options(
