@@ -135,10 +135,12 @@ def _trace(config: ml_collections.ConfigDict) -> None:
   side = config.data.get("side", 28)
   shape = (side, side, channels)
   bound = experiment.Experiment.bound_to(config, shape)
-  state = jax.eval_shape(lambda: bound.init_state(0))
+  state = jax.eval_shape(lambda: bound.init_state(0, pretrained=False))
   count = 2
   batch = {
-    "image": jax.ShapeDtypeStruct((count, *shape), jnp.uint8),
+    "image": jax.ShapeDtypeStruct(
+      (count, *bound.view.finer_shape(shape)), jnp.uint8
+    ),
     "slot": jax.ShapeDtypeStruct((count,), jnp.int32),
     "mask": jax.ShapeDtypeStruct((count,), jnp.bool_),
     "seed": jax.ShapeDtypeStruct((), jnp.uint32),

@@ -243,6 +243,7 @@ def examine(looked_at: Subject, given: Budget) -> Examined:
       given.trainings,
       given.num_steps,
       num_findings,
+      view.white,
     )
 
   examined.record("networks", trained(sampler, num_findings))

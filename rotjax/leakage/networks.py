@@ -16,7 +16,7 @@ from rotjax.training import optim
 from rotjax.training import step as step_lib
 
 # Cues that repeat 36 times in a turn are told by the 36th harmonic.
-_HEAD = heads.HEADS["fourier"](num_frequencies=36, grid_size=360)
+_HARMONICS = 36
 _BATCH = 128
 _CHUNK = 512
 # Views of each source that is scored.
@@ -48,6 +48,14 @@ def backbones(own: models.Backbone) -> dict[str, models.Backbone]:
   }
 
 
+def _head(backbone: models.Backbone) -> heads.Head:
+  """A density with as many harmonics as a backbone can tell."""
+  most = _HARMONICS
+  if isinstance(backbone, models.TurningBackbone):
+    most = min(most, backbone.most_turns)
+  return heads.HEADS["fourier"](num_frequencies=most, grid_size=10 * _HARMONICS)
+
+
 class Network:
   """A backbone with a density over the angle, trained on views of sources."""
 
@@ -58,15 +66,23 @@ class Network:
     image_shape: tuple[int, int, int],
     num_steps: int,
     learning_rate: float,
+    white: float,
   ):
     self._sampler, self._num_steps = sampler, num_steps
-    self._model = models.build(backbone, _HEAD.num_outputs, image_shape)
+    self._head = _head(backbone)
+    self._model = models.build(
+      backbone,
+      self._head.num_outputs,
+      image_shape,
+      turning=heads.turning(self._head, samples.UNIFORM.period_deg),
+      white=white,
+    )
     self._optimizer = optim.Adam(learning_rate=learning_rate)
     step = step_lib.make_train_step(
       sampler,
       samples.UNIFORM,
       self._model,
-      _HEAD,
+      self._head,
       self._optimizer,
       num_steps,
       metrics_every=num_steps + 1,  # its error is not looked at
@@ -98,7 +114,7 @@ class Network:
     )(keys, images)
     outputs, _ = self._model.apply(state.params, state.model_state, pictures)
     theta = samples.UNIFORM.to_theta(angle_deg)
-    return _HEAD.log_density(outputs, theta) + math.log(2 * math.pi)
+    return self._head.log_density(outputs, theta) + math.log(2 * math.pi)
 
   def gain(self, images: np.ndarray, seed: int) -> np.ndarray:
     """`[draws * n]` nats over the uniform density, on unseen sources."""
@@ -122,6 +138,7 @@ def find(
   trainings: tuple[Training, ...],
   num_steps: int,
   num_findings: int,
+  white: float,
 ) -> evidence.Finding:
   """Trains networks on one part of the sources and bounds what they found.
 
@@ -133,6 +150,7 @@ def find(
     trainings: which to train.
     num_steps: of each training.
     num_findings: see `evidence.find`.
+    white: of the view, see `models.build`.
   """
   part = evidence.parts(sources.cluster, 0)
   images = [sources.images[part == i] for i in range(len(evidence.PARTS))]
@@ -144,6 +162,7 @@ def find(
       image_shape,
       num_steps,
       training.learning_rate,
+      white,
     ).fit(images[0], training.seed)
     name = f"{training.name} {training.learning_rate:g} {training.seed}"
     select[name] = network.gain(images[1], 1)

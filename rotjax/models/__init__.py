@@ -8,7 +8,6 @@ dotted path in `config.model.name`.
 
 from collections.abc import Callable
 import dataclasses
-import inspect
 import math
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,6 +81,30 @@ class PretrainedBackbone(Backbone, Protocol):
     """The weights' file and the names in it; None for random weights."""
 
 
+@runtime_checkable
+class TurningBackbone(Protocol):
+  """A backbone whose outputs turn with the picture.
+
+  Its `module` takes one argument more, `turning`, how they are to: None where
+  the head's do not, which it may refuse.
+
+  Attributes:
+    most_turns: how often an output may turn as the picture turns once.
+  """
+
+  @property
+  def most_turns(self) -> int: ...
+
+  def module(
+    self,
+    num_outputs: int,
+    image_shape: tuple[int, int, int],
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+    turning: layers.Turning | None,
+  ) -> Callable[[jax.Array, layers.Context], jax.Array]: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
   """A network as two pure functions on dict pytrees.
@@ -111,7 +134,7 @@ class Model:
 
 
 def build(
-  backbone: Backbone,
+  backbone: Backbone | TurningBackbone,
   num_outputs: int,
   image_shape: tuple[int, int, int],
   dtype: jnp.dtype = jnp.float32,
@@ -127,8 +150,8 @@ def build(
     image_shape: `(H, W, C)` of the view.
     dtype: of the arithmetic; parameters stay float32, and outputs become it.
     matmul_precision: a key of `PRECISIONS`, of the products of float32.
-    turning: how the outputs turn with the picture; None where they do not. A
-      backbone that turns, too, takes it as the argument of that name.
+    turning: how the outputs turn with the picture, for a `TurningBackbone`;
+      None where they do not.
     white: the brightest pixel of its images, of `View.white`; counts for
       backbones with an input normalisation of their own.
 
@@ -147,7 +170,7 @@ def build(
       )
     image_shape = (*image_shape[:2], 3)
 
-  turns = "turning" in inspect.signature(backbone.module).parameters
+  turns = isinstance(backbone, TurningBackbone)
   more = {"turning": turning} if turns else {}
 
   def create(key):

@@ -72,13 +72,13 @@ def _per_channel(vector, x):
 
 
 class Conv(nnx.Module):
-  """Square convolution with optional bias."""
+  """Convolution, its kernel square or (rows, columns), with optional bias."""
 
   def __init__(
     self,
     features_in: int,
     features: int,
-    kernel: int,
+    kernel: int | tuple[int, int],
     *,
     rngs: nnx.Rngs,
     stride: int = 1,
@@ -87,7 +87,8 @@ class Conv(nnx.Module):
     init: str = "he",
     dtype: jnp.dtype = jnp.float32,
   ):
-    shape = (kernel, kernel, features_in, features)
+    sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+    shape = (*sides, features_in, features)
     self.kernel = nnx.Param(
       INITIALIZERS[init](rngs.params(), shape, jnp.float32)
     )

@@ -68,25 +68,9 @@ def _around(x: jax.Array, reach: int) -> jax.Array:
   return jnp.concatenate([x[:, -reach:], x, x[:, :reach]], axis=1)
 
 
-class _RingConv(nnx.Module):
-  """Circular convolution along the angle, over all radii and channels.
-
-  `[N, A, D]` -> `[N, A, features]`.
-  """
-
-  def __init__(self, features_in, features, kernel, *, rngs, dtype):
-    # [kernel, 1, D, features]: layers.Conv's own shape, of a picture one wide.
-    shape = (kernel, 1, features_in, features)
-    init = layers.INITIALIZERS["he"]
-    self.kernel = nnx.Param(init(rngs.params(), shape, jnp.float32))
-    self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
-    self.dtype = dtype
-
-  def __call__(self, x):
-    kernel = self.kernel[...].astype(self.dtype)
-    around = _around(x.astype(self.dtype), kernel.shape[0] // 2)
-    y = layers.convolution.conv2d(around[:, :, None], kernel, 1, "VALID")
-    return y[:, :, 0] + self.bias[...].astype(self.dtype).reshape(1, 1, -1)
+def _most_turns(num_angles: int) -> int:
+  """How often an output may turn with the picture: what the grid can tell."""
+  return (num_angles - 1) // 2
 
 
 def readout(turning: layers.Turning, num_angles: int) -> list[np.ndarray]:
@@ -103,7 +87,7 @@ def readout(turning: layers.Turning, num_angles: int) -> list[np.ndarray]:
     UserError: outputs that turn faster than the grid can tell.
   """
   phi = 2 * np.pi * np.arange(num_angles) / num_angles
-  fold, highest = turning.fold, (num_angles - 1) // 2
+  fold, highest = turning.fold, _most_turns(num_angles)
   if turning.ring:
     theta = 2 * np.pi * np.arange(turning.ring) / turning.ring
     last = min(turning.ring // 2, highest // fold)
@@ -132,7 +116,15 @@ class _Polar(nnx.Module):
     self.side, _, channels = image_shape
     features = options.num_radii * channels
     for i, size in enumerate(options.widths):
-      conv = _RingConv(features, size, options.kernel, rngs=rngs, dtype=dtype)
+      # Along the angle, over all radii and channels: of a picture one wide.
+      conv = layers.Conv(
+        features,
+        size,
+        (options.kernel, 1),
+        padding="VALID",
+        rngs=rngs,
+        dtype=dtype,
+      )
       setattr(self, f"conv{i}", conv)
       features = size
     self.dropout = layers.Dropout(options.dropout, salt=0)
@@ -146,9 +138,10 @@ class _Polar(nnx.Module):
     flat = x.reshape(x.shape[0], -1, x.shape[-1])
     taps = zip(jnp.asarray(index), jnp.asarray(weight, x.dtype))
     x = sum(w.reshape(1, -1, 1) * jnp.take(flat, i, axis=1) for i, w in taps)
-    x = x.reshape(x.shape[0], options.num_angles, -1)
+    x = x.reshape(x.shape[0], options.num_angles, 1, -1)
     for i in range(len(options.widths)):
-      x = jax.nn.relu(getattr(self, f"conv{i}")(x))
+      around = _around(x, options.kernel // 2)
+      x = jax.nn.relu(getattr(self, f"conv{i}")(around))
     x = self.dropout(x, context)
     signals = self.out(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:2], -1)
     waves = readout(self.turning, options.num_angles)
@@ -192,6 +185,10 @@ class Polar:
         f" model.kernel = {self.kernel} an odd number"
       )
     layers.check_rate("dropout", self.dropout)
+
+  @property
+  def most_turns(self) -> int:
+    return _most_turns(self.num_angles)
 
   def module(
     self,

@@ -5,7 +5,7 @@ degrees. Maps of several depths are pooled to a small grid instead, and one
 hidden layer reads them all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.nnx as nnx
@@ -71,6 +71,8 @@ class Pooled(nnx.Module):
   A subclass sets `stem` and `block0`, `block1`, ..., each called with an input
   and its own context, and ends its `__init__` with `end`.
   """
+
+  stem: Callable[[jax.Array, layers.Context], jax.Array]
 
   def end(
     self,

@@ -163,19 +163,13 @@ class Experiment:
 
     Args:
       seed: of what is drawn.
-      pretrained: False leaves the file of a pretrained backbone unread, and
-        draws its parameters.
+      pretrained: see `step.init_state`.
 
     Raises:
-      UserError: that file is not there or not what it should be.
+      UserError: as that.
     """
-    read = self.model.read_weights if pretrained else None
     return step_lib.init_state(
-      self.model,
-      self.optimizer,
-      self.config.num_steps,
-      seed,
-      read(jax.random.key(seed)) if read else None,
+      self.model, self.optimizer, self.config.num_steps, seed, pretrained
     )
 
   def train_head(

@@ -130,7 +130,7 @@ def init_state(
   optimizer: optim.Optimizer,
   num_steps: int,
   seed: int,
-  weights: tuple[Any, Any] | None = None,
+  pretrained: bool = True,
 ) -> TrainState:
   """The state before the first step.
 
@@ -139,18 +139,21 @@ def init_state(
     optimizer: its options.
     num_steps: of the whole run.
     seed: of the parameters.
-    weights: parameters and state to begin with; None draws them.
+    pretrained: False leaves the file of a pretrained backbone unread, and
+      draws its parameters.
 
   Returns:
     A state on the default device.
 
   Raises:
-    UserError: see `fine_tuning.plan`.
+    UserError: see `fine_tuning.plan`; or that file is not there, or not what it
+      should be.
   """
   plan = fine_tuning.plan(optimizer, model.stages)
   key = jax.random.key(seed)
+  read = model.read_weights if pretrained else None
   params, model_state = (
-    jax.tree.map(jnp.asarray, weights) if weights else model.init(key)
+    jax.tree.map(jnp.asarray, read(key)) if read else model.init(key)
   )
   averages = [
     jax.tree.map(jnp.copy, tree)
