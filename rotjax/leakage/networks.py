@@ -11,7 +11,6 @@ from rotjax import heads, models
 from rotjax.data import batches
 from rotjax.leakage import evidence, samples
 from rotjax.leakage import sources as sources_lib
-from rotjax.models import local_statistics, strided
 from rotjax.training import optim
 from rotjax.training import step as step_lib
 
@@ -41,10 +40,10 @@ def backbones(own: models.Backbone) -> dict[str, models.Backbone]:
   """The networks of an audit: the config's own and two more."""
   return {
     "own": own,
-    "wide": strided.Strided(
+    "wide": models.MODELS["strided"](
       widths=(48, 96, 192), kernels=(5, 3, 3), hidden=256
     ),
-    "local": local_statistics.LocalStatistics(),
+    "local": models.MODELS["local_statistics"](),
   }
 
 

@@ -1,6 +1,6 @@
 """Energies of small filters over three rings, and nothing of their places.
 
-The audit's network for texture: what an interpolation leaves behind is in such
+For the audit above all: what an interpolation leaves behind is in such
 statistics, and a network that also sees the content is slow to find it.
 """
 
@@ -62,6 +62,11 @@ class LocalStatistics:
   width: int = 24
   kernel: int = 5
   hidden: int = 128
+
+  def __post_init__(self):
+    layers.check_sizes("width", (self.width,), 2**14)
+    layers.check_sizes("kernel", (self.kernel,), 64)
+    layers.check_sizes("hidden", (self.hidden,), 2**16)
 
   def module(
     self,
