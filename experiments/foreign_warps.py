@@ -124,8 +124,7 @@ def row(folder: pathlib.Path, split: str, num_angles: int) -> dict[str, Any]:
 
   @jax.jit
   def own(image, degrees):
-    render = lambda a: view.render(image, view_lib.Draw(a))  # noqa: E731
-    return jax.vmap(render)(degrees)
+    return jax.vmap(lambda a: view.render(image, view_lib.Draw(a)))(degrees)
 
   finer = view.finer(pixels)
   shown = {"own": [own(i, np.float32(d)) for i, d in zip(finer, degrees)]}

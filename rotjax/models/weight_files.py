@@ -128,12 +128,8 @@ def _parse(path: pathlib.Path, content: bytes) -> Mapping[str, np.ndarray]:
         " .safetensors (safetensors.torch.save_file)"
       )
     return _legacy(content)
-  try:
-    import safetensors.numpy
-  except ImportError:
-    raise errors.UserError(
-      f"{path} needs safetensors: pip install 'rotjax[photos]'"
-    ) from None
+  import safetensors.numpy  # whoever has no such file needs it not
+
   return safetensors.numpy.load(content)
 
 
