@@ -11,6 +11,7 @@ import sys
 
 import hypothesis
 import jax
+from jax._src import compiler as jax_compiler
 import pytest
 
 # Several devices, on any machine: an accelerator's single one would not show
@@ -39,6 +40,14 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 _UNOPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 os.environ[_UNOPTIMIZED] = "1"
 
+# The emitters of fused operations, which take two thirds of what is left of
+# compiling. jax 0.10 has others; later ones do not, and refuse the flag.
+_EMITTERS = "xla_cpu_use_fusion_emitters"
+_HAS_OTHERS = jax.__version_info__ < (0, 11)
+if _HAS_OTHERS:
+  _FLAGS = os.environ.get("XLA_FLAGS", "")
+  os.environ["XLA_FLAGS"] = f"{_FLAGS} --{_EMITTERS}=false".strip()
+
 # The same examples on every run: a test that fails once fails again.
 hypothesis.settings.register_profile(
   "rotjax",
@@ -63,7 +72,22 @@ def compiler(request):
   jax.config.update("jax_disable_most_optimizations", not optimized)
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv(_UNOPTIMIZED, str(int(not optimized)))
+    if optimized and _HAS_OTHERS:
+      patch.setattr(jax_compiler, "get_compile_options", _with_emitters)
     yield
+
+
+def _with_emitters(*args, _real=jax_compiler.get_compile_options, **kwargs):
+  """The compiler's options for production's programs, whatever XLA_FLAGS are.
+
+  jax has an option of `jax.jit` for it, and none for all that is compiled.
+  """
+  options = _real(*args, **kwargs)
+  options.env_option_overrides = [
+    *options.env_option_overrides,
+    (_EMITTERS, True),
+  ]
+  return options
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from rotjax.run import finished, ready, summary, train
 from rotjax.training import step as step_lib
 from tests import npz
 
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
 TINY = {
   "num_steps": 60,
   "batch_size": 32,

@@ -24,6 +24,9 @@ from tests import npz
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
+# As it is where `quick_runs` has not replaced it.
+WRITE_ALL = plots.write_all
+
 TINY = {
   "num_steps": 12,
   "batch_size": 16,
@@ -299,6 +302,16 @@ def test_a_seed_of_several_equals_its_own_single_run(tmp_path):
   np.testing.assert_array_equal(a, b)
 
 
+def test_a_run_draws_its_plots(tmp_path, monkeypatch, caplog):
+  monkeypatch.setattr(plots, "write_all", WRITE_ALL)
+  assert train.train(_config(), tmp_path / "run") == 0
+  assert "be drawn" not in caplog.text
+  assert sorted(f.stem for f in (tmp_path / "run" / "plots").iterdir()) == [
+    *("curves", "donut", "error_by_angle", "gallery"),
+    *("predicted_against_true", "reliability"),
+  ]
+
+
 def test_plots_that_cannot_be_drawn_cost_no_result(
   tmp_path, monkeypatch, caplog
 ):
@@ -411,12 +424,12 @@ def test_a_diverging_run_names_the_step_and_saves_nothing_bad(tmp_path):
 def test_a_short_training_beats_chance(tmp_path):
   config = _config(
     num_steps=150,
-    batch_size=64,
+    batch_size=32,
     eval__every_steps=150,
     checkpoint__every_steps=150,
+    optim__learning_rate=1e-2,
     model__dropout=0.0,
-    eval__num_angles=8,
-    eval__tta="rot90",
+    eval__warp="own",
   )
   train.train(config, tmp_path / "run")
   test = _summary(tmp_path / "run")["test"]
@@ -436,6 +449,7 @@ def test_classes_and_a_four_way_task_are_broken_down(tmp_path):
   config = _config(
     num_steps=2,
     checkpoint__every_steps=2,
+    eval__warp="own",
     data__classes=(3, 7),
     angles__distribution="values",
     angles__values_deg=(0.0, 90.0, 180.0, 270.0),
@@ -452,7 +466,11 @@ def test_classes_and_a_four_way_task_are_broken_down(tmp_path):
 
 
 def test_a_restricted_range_and_period_state_their_own_chance(tmp_path):
-  config = _config(angles__range_deg=(-45.0, 45.0), angles__period_deg=180.0)
+  config = _config(
+    angles__range_deg=(-45.0, 45.0),
+    angles__period_deg=180.0,
+    eval__warp="own",
+  )
   train.train(config, tmp_path / "run")
   test = _summary(tmp_path / "run")["test"]
   assert test["chance_mae_deg"] == pytest.approx(22.5, abs=0.01)
@@ -465,7 +483,7 @@ def test_a_run_is_traced_where_that_is_asked_for(tmp_path, monkeypatch):
   began = []
   monkeypatch.setattr(jax.profiler, "start_trace", began.append)
   monkeypatch.setattr(jax.profiler, "stop_trace", lambda: None)
-  train.train(_config(num_steps=3, log__profile="1:2"), tmp_path / "run")
+  train.train(_config(log__profile="1:2"), tmp_path / "run")
   assert began == [str(tmp_path / "run" / "profile")]
 
 
@@ -474,12 +492,15 @@ def _results(folder):
   return {k: summary[k] for k in ("step", "test")}
 
 
+# With a constant rate, a longer run begins as a shorter one does.
+CONSTANT = {"optim__schedule": "constant", "optim__warmup": 0.0}
+
+
 def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
   folder = tmp_path / "run"
-  constant = {"optim__schedule": "constant", "optim__warmup": 0.0}
-  train.train(_config(num_steps=6, **constant), folder)
+  train.train(_config(num_steps=6, **CONSTANT), folder)
   before = _results(folder)
-  longer = _config(num_steps=12, **constant)
+  longer = _config(num_steps=12, **CONSTANT)
   with caplog.at_level(logging.INFO, "rotjax"):
     assert train.train(longer, folder) == 0
   assert "going on behind step 6" in caplog.text
@@ -494,8 +515,8 @@ def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
   assert train.config_of(folder).num_steps == 12
   # Shorter is another experiment; so is longer with something else besides.
   for other in (
-    _config(num_steps=6, **constant),
-    _config(num_steps=20, batch_size=8, **constant),
+    _config(num_steps=6, **CONSTANT),
+    _config(num_steps=20, batch_size=8, **CONSTANT),
   ):
     with pytest.raises(errors.UserError, match="another experiment"):
       train.train(other, folder)
@@ -507,9 +528,9 @@ def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
 
 def test_seeds_go_on_for_more_steps(tmp_path):
   folder = tmp_path / "run"
-  train.train(_config(num_steps=4, num_seeds=2), folder)
-  train.train(_config(num_steps=8, num_seeds=2), folder)
+  train.train(_config(num_steps=6, num_seeds=2, **CONSTANT), folder)
+  train.train(_config(num_steps=12, num_seeds=2, **CONSTANT), folder)
   for name in ("", "seed-0", "seed-1"):
-    assert (folder / name / "summary-of-4-steps.json").exists()
-    assert train.config_of(folder / name).num_steps == 8
-  assert _summary(folder / "seed-1")["extended_from"] == [4]
+    assert (folder / name / "summary-of-6-steps.json").exists()
+    assert train.config_of(folder / name).num_steps == 12
+  assert _summary(folder / "seed-1")["extended_from"] == [6]

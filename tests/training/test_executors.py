@@ -14,7 +14,10 @@ from rotjax.training import executors
 from tests import training
 from tests.training import BATCH, BATCH_NORM_AND_DROPOUT, SMALL
 
-pytestmark = pytest.mark.optimized
+pytestmark = [
+  pytest.mark.optimized,
+  pytest.mark.usefixtures("quick_runs"),
+]
 
 
 def _run(experiment, name, num_devices, **how):
