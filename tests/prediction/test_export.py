@@ -364,14 +364,11 @@ def test_the_headers_words_are_what_predict_does(model, tmp_path):
   ]
   squares = np.stack([_by_the_words(file, header) for file in files])
   found = predictor.load(model)(files)
-  theta, log_density = fn(squares)
-  np.testing.assert_allclose(log_density, found.log_density, atol=2e-3)
+  theta, _ = fn(squares)
   apart = np.rad2deg(np.float64(theta)) - found.angle_deg
-  # Where the opposite is as likely, rounding decides between the two.
-  opposite = np.roll(found.log_density, 360, axis=-1)
-  tied = np.abs(found.log_density - opposite).max(-1) < 0.01
-  assert tied.sum() < len(files) / 4
-  assert np.abs((apart + 90) % 180 - 90)[~tied].max() < 0.01
+  # Of one colour, all turns are as likely: rounding decides.
+  assert found.blank.sum() <= 1
+  assert np.abs((apart + 90) % 180 - 90)[~found.blank].max() < 0.01
 
 
 @pytest.mark.parametrize("crop", ["none", "circle", "inscribed", "expand"])
