@@ -19,6 +19,7 @@ from rotjax.prediction import (
   lines,
   listing,
   outputs,
+  pages,
   predictor,
   turns,
   writing,
@@ -39,8 +40,8 @@ class Options:
     at_least, snap: which tilts are left alone, see `turns.settled`.
     sure: the least probability within the most of `within` with which a file is
       turned; None turns all.
-    refine: whether answers are moved to where the lines of a page are, see
-      `lines.refined`.
+    refine: whether answers are made exact by a page's lines and letters, see
+      `pages.refined`.
   """
 
   within: tuple[float, ...] = (5.0, 15.0)
@@ -150,7 +151,7 @@ class Pipeline:
         self._own.append(path)
         return None
       square = pictures.square(shown, self._predictor.spec)
-      small = lines.small(shown) if self._options.refine else None
+      small = pages.small(shown) if self._options.refine else None
     except (pictures.Unusable, MemoryError) as error:
       self._damaged(job, page, error)
       return None
@@ -170,7 +171,8 @@ class Pipeline:
     answers = self._predictor.answer(np.stack([b[2] for b in batch]))
     found: list[lines.Found | None] = [None] * len(batch)
     if self._options.refine:
-      answers, found[:] = lines.refined(answers, [b[3] for b in batch])
+      smalls = [b[3] for b in batch]
+      answers, found[:] = pages.refined(answers, smalls, self._predictor)
     rows = rows_lib.of(
       answers, self._predictor.spec, self._options.within, found
     )
