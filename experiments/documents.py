@@ -62,14 +62,14 @@ def lines_alone(reach_deg: float) -> Method:
 def network(workdir: pathlib.Path, refine: bool) -> Method:
   """A finished run, with the pages' lines or without."""
   from rotjax.image import pictures
-  from rotjax.prediction import lines, predictor
+  from rotjax.prediction import pages, predictor
 
   found = predictor.load(workdir)
 
   def method(picture):
     answers = found.answer(pictures.square(picture, found.spec)[None])
     if refine:
-      answers, _ = lines.refined(answers, [lines.small(picture)])
+      answers, _ = pages.refined(answers, [pages.small(picture)], found)
     return float(answers.angle_deg[0])
 
   return method

@@ -27,6 +27,7 @@ from rotjax.prediction import ready
 # Squares in one call; fewer are padded to one of these, each one a program.
 SIZES = (1, 8, 64)
 BATCH = SIZES[-1]
+EVERY_TURN = "every turn"
 # Of more trained turns only the range is told.
 _LISTED = 36
 
@@ -67,6 +68,11 @@ class Spec:
   data: str = ""
 
   @property
+  def every_turn(self) -> bool:
+    """Whether it answers for all of a full circle."""
+    return self.period_deg == 360 and self.trained == EVERY_TURN
+
+  @property
   def trained(self) -> str:
     """The turns that it was trained on, in words: "turns of -10° to 10°"."""
     if self.trained_range_deg is None:
@@ -76,7 +82,7 @@ class Spec:
       return f"turns of {', '.join(f'{value:g}°' for value in values)} alone"
     low, high = self.trained_range_deg
     if high - low >= self.period_deg:
-      return "every turn"
+      return EVERY_TURN
     return f"turns of {low:g}° to {high:g}°"
 
 
