@@ -1,7 +1,8 @@
 """One step, every executor: the same parameters to float32 rounding.
 
 SGD throughout: Adam hides a gradient that is wrong by a constant factor.
-Several processes: test_processes.py.
+Optimized as in production: test_executors_optimized.py.
+Several processes: tests/test_distributed.py.
 """
 
 import jax
@@ -14,29 +15,12 @@ from rotjax.training import executors
 from tests import training
 from tests.training import BATCH, BATCH_NORM_AND_DROPOUT, SMALL
 
-pytestmark = [
-  pytest.mark.optimized,
-  pytest.mark.usefixtures("quick_runs"),
-]
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
 def _run(experiment, name, num_devices, **how):
   devices = jax.devices()[:num_devices]
   return training.run(experiment, name, devices, **how)
-
-
-@pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize(
-  "name,num_devices", [("jit", 4), ("pmap", 1), ("pmap", 4)]
-)
-def test_executors_agree_with_one_device(name, num_devices, ragged):
-  experiment = training.experiment(BATCH_NORM_AND_DROPOUT)
-  change = training.ragged if ragged else None
-  want, want_metrics = _run(experiment, "jit", 1, change=change)
-  got, got_metrics = _run(experiment, name, num_devices, change=change)
-  training.assert_close(got, want, atol=2e-6)
-  for a, b in zip(got_metrics, want_metrics, strict=True):
-    training.assert_close(a, b, atol=1e-4)
 
 
 def test_padding_rows_change_nothing():
@@ -116,22 +100,6 @@ def test_draws_do_not_depend_on_the_batch_they_share():
   ]
   for keys in others:
     assert (draw(keys) != draw(whole)).all()
-
-
-def test_the_compiled_step_on_a_mesh_has_one_all_reduce_group_and_no_gather():
-  experiment = training.experiment(SMALL)
-  devices = jax.devices()[:4]
-  executor = executors.build("jit", experiment.make_step, BATCH, 1, devices)
-  images = experiment.split("train").images
-  state = executor.place_state(experiment.init_state(0))
-  text = executor.compiled_text(
-    state,
-    executor.place_images(images),
-    np.zeros(1, np.uint32),
-    batches.batch(len(images), BATCH, [0], 0, 1),
-  )
-  assert "all-reduce" in text
-  assert "all-gather" not in text and "all-to-all" not in text
 
 
 def test_a_batch_that_devices_do_not_divide_is_refused():
