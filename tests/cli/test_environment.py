@@ -22,7 +22,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 SHORT = [
   *("--config", str(ROOT / "configs/smoke.py"), "--config.num_steps=4"),
   *("--config.eval.num_angles=2", "--config.num_train_images=40"),
-  "--config.eval.warp=own",
 ]
 
 
