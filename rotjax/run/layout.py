@@ -15,6 +15,8 @@ SUMMARY = "summary.json"  # written last: the mark of a finished run
 EXTENDED = "summary-of-[0-9]*-steps.json"
 CALIBRATION = "calibration.json"
 CHECKPOINTS = "checkpoints"
+# Below a run of several seeds: the results of their ensemble.
+ENSEMBLE = "ensemble"
 
 _SEED = re.compile(r"seed-(\d+)")
 
