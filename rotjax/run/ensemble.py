@@ -126,8 +126,8 @@ def open_any(folder: pathlib.Path) -> finished.FinishedRun | FinishedEnsemble:
     UserError: see `finished.open_run`.
   """
   path = folder / layout.ENSEMBLE
-  if not layout.is_finished(path):
-    return finished.open_run(folder)
   members = layout.seeds_there(folder).values()
+  if not (members and layout.is_finished(path)):
+    return finished.open_run(folder)
   runs = tuple(finished.open_run(member) for member in members)
   return FinishedEnsemble(finished.FinishedRun(path, runs[0].config), runs)
