@@ -43,13 +43,18 @@ def _test(experiment, run, best, fitted, path, stop):
   network = best.eval_params, best.eval_model_state
   test = experiment.split("test")
   predictions = experiment.evaluator()(*network, test, fitted, stop.check)
-  other = None
-  if experiment.config.eval.warp != "own":
-    evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
-    test = experiment.dataset.load("test")
-    other = evaluator(*network, test, fitted, stop.check)
+  second = experiment.config.eval.warp != "own"
   if distributed.is_main():
-    summary.write(experiment, run, path, int(best.step), predictions, other)
+    # Before the second test, which may fail or be stopped.
+    step = int(best.step)
+    summary.write(experiment, run, path, step, predictions, pending=second)
+  if not second:
+    return
+  evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
+  test = experiment.dataset.load("test")
+  other = evaluator(*network, test, fitted, stop.check)
+  if distributed.is_main():
+    summary.add_other_warp(path, other)
 
 
 class _Trained(NamedTuple):
