@@ -27,22 +27,25 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   if args.workdir is None:
-    model = ready.choose(args.model)
+    models = ready.choose(args.model)
   else:
-    model = files.absolute(args.workdir, "--workdir")
+    models = [files.absolute(args.workdir, "--workdir")]
 
   # Only now what takes seconds to import.
   environment.use_compile_cache(not args.no_compile_cache)
-  import numpy as np
+  import PIL.Image
 
-  from rotjax.prediction import predictor as predictor_lib
+  from rotjax.prediction import choice
   from rotjax.prediction.demo import server
 
-  predictor = predictor_lib.load(model)
-  spec = predictor.spec
-  with server.Server(predictor, model.name, args.port) as page:
+  choose = choice.of(models)
+  title = " or ".join(model.name for model in models)
+  with server.Server(choose, title, args.port) as page:
     # Compiled now, so that the first picture does not wait for it.
-    predictor.answer(np.zeros((1, spec.size, spec.size, spec.channels), "u1"))
+    for shade in ("white", "black"):
+      blank = PIL.Image.new("L", (64, 64), shade)
+      reader, _ = choose(blank)
+      reader.answer([reader.see(blank)])
     print(f"Open {page.address} in a browser; Ctrl-C ends it.", flush=True)
     try:
       page.serve_forever()

@@ -27,30 +27,33 @@ def main(argv: Sequence[str]) -> int:
       "an argument is required: PATH, of pictures or of folders with them"
     )
   if args.workdir is None:
-    model = ready.choose(args.model)
+    models = ready.choose(args.model)
     if args.model is None:
-      _tell(model.name, "the model taken: --model chooses another")
+      _tell(*_taken(models))
   else:
-    model = files.absolute(args.workdir, "--workdir")
+    models = [files.absolute(args.workdir, "--workdir")]
 
   # Only now what takes seconds to import.
   environment.use_compile_cache(not args.no_compile_cache)
   from rotjax.image import picture_files
-  from rotjax.prediction import contact_sheet, kinds, listing, pipeline
-  from rotjax.prediction import predictor as predictor_lib
+  from rotjax.prediction import (
+    choice,
+    contact_sheet,
+    kinds,
+    listing,
+    pipeline,
+  )
 
   options = _options(args)
   sheet = args.contact_sheet
   if sheet is not None:
     sheet = contact_sheet.final_name(files.to_write(sheet, "--contact-sheet"))
-  output = _output(args, options, model)
+  output = _output(args, options, models)
   found = list(
     picture_files.find(_paths(args.paths), kinds.readable(), kinds.extras())
   )
-  predictor = predictor_lib.load(model, args.tta)
-  refine = args.refine or ("lines" if predictor.spec.data == "pages" else "")
-  options = dataclasses.replace(options, refine=refine == "lines")
-  command = pipeline.Pipeline(predictor, options, _tell, output, sheet)
+  choose = choice.of(models, args.tta, args.refine)
+  command = pipeline.Pipeline(choose, options, _tell, output, sheet)
   rows = []
   try:
     with _progress(len(found)) as bar:
@@ -59,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
         if args.json:
           _say(json.dumps(row), sys.stdout)
     if not args.json:
-      text = listing.table(rows, predictor.spec, options.within)
+      text = listing.table(rows, command.specs, options.within)
       print(text, end="")
   finally:
     # Interrupted, too: of what was written the table tells.
@@ -215,7 +218,21 @@ def _within(text: str) -> tuple[float, ...]:
   return found
 
 
-def _output(args: argparse.Namespace, options: Any, model: pathlib.Path) -> Any:
+def _taken(models: Sequence[pathlib.Path]) -> tuple[str, str]:
+  """Which models answer, where none was named."""
+  if len(models) == 1:
+    return models[0].name, "the model taken: --model chooses another"
+  pages, photos = (model.name for model in models)
+  return (
+    f"{pages} or {photos}",
+    f"the model taken: {pages} where most of a picture is paper, {photos}"
+    " elsewhere; --model chooses one",
+  )
+
+
+def _output(
+  args: argparse.Namespace, options: Any, models: Sequence[pathlib.Path]
+) -> Any:
   """Where results go; None for nowhere."""
   from rotjax.prediction import in_place, outputs, writing
 
@@ -232,9 +249,10 @@ def _output(args: argparse.Namespace, options: Any, model: pathlib.Path) -> Any:
     return in_place.Backup(folder)
   settings = {**dataclasses.asdict(options), "tta": args.tta}
   settings["refine"] = args.refine
-  for part in (model, model / "summary.json"):
-    if part.exists():
-      settings[str(part)] = part.stat().st_mtime_ns
+  for model in models:
+    for part in (model, model / "summary.json"):
+      if part.exists():
+        settings[str(part)] = part.stat().st_mtime_ns
   return outputs.Folder(folder, json.dumps(settings))
 
 

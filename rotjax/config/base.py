@@ -19,7 +19,8 @@ def base() -> ml_collections.ConfigDict:
   config.name = "base"
   # Parameters, data order, angles, shifts and dropout all derive from it.
   config.seed = 0
-  # Runs seed, seed + 1, ..., each in its own folder seed-N/.
+  # Runs seed, seed + 1, ..., each in its own folder seed-N/; the average of
+  # their densities is scored beside them, and predicts for the whole folder.
   config.num_seeds = 1
   # Seeds step by step together, in one program: "on", "off", or "auto" (on
   # accelerators).

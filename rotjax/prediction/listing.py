@@ -6,7 +6,7 @@ import io
 import os
 from typing import Any
 
-from rotjax.prediction import answers
+from rotjax.prediction import answers, predictor
 from rotjax.prediction import rows as rows_lib
 
 
@@ -37,18 +37,19 @@ def _asides(row: dict[str, Any]) -> str:
 
 
 def table(
-  rows: Sequence[dict[str, Any]], spec: Any, within: Sequence[float]
+  rows: Sequence[dict[str, Any]], specs: Sequence[Any], within: Sequence[float]
 ) -> str:
   """What was told of the pictures, as text; "" for none.
 
   Args:
     rows: of a `pipeline.Pipeline`.
-    spec: of its predictor.
+    specs: of the models that were asked.
     within: degrees, as its options have them.
   """
   if not rows:
     return ""
   head = ["picture", "angle", ""]
+  several = len({row.get("model") for row in rows}) > 1
   lines = [[*head, *(f"within {d:g}°" for d in within), "or else"]]
   for row in rows:
     angle, second = row["angle_deg"], row["second_mode"]
@@ -59,6 +60,8 @@ def table(
     shares = [row.get(rows_lib.within_key(d)) for d in within]
     sure = ["" if share is None else f"{share:.0%}" for share in shares]
     words = answers.in_words(angle) + _asides(row)
+    if several:
+      words += f", as {row.get('model')} tells"
     name = page_name(row["path"], row["page"])
     lines.append([name, _signed(angle), words, *sure, also])
   widths = [max(map(len, column)) for column in zip(*lines)]
@@ -74,14 +77,18 @@ def table(
     text.append(
       "Blank: one colour where the network looks. Nothing tells the turn."
     )
-  text.append(
+  text += dict.fromkeys(
     f"Trained on {spec.trained}: of others an answer means nothing, however"
     " sure."
-    if spec.trained != "every turn"
+    if spec.trained != predictor.EVERY_TURN
     else "Trained on every turn."
+    for spec in specs
   )
-  if spec.period_deg < 360:
-    text.append(f"Angles are known modulo {spec.period_deg:g}°.")
+  text += dict.fromkeys(
+    f"Angles are known modulo {spec.period_deg:g}°."
+    for spec in specs
+    if spec.period_deg < 360
+  )
   return "\n".join(text) + "\n"
 
 
@@ -95,7 +102,7 @@ def as_csv(rows: Iterable[dict[str, Any]], within: Sequence[float]) -> bytes:
       *map(rows_lib.within_key, within),
       *("spread_deg", "moved_deg", "not_moved"),
     ),
-    *("blank", "outcome", "turned_back_deg", "upright"),
+    *("model", "model_sure", "blank", "outcome", "turned_back_deg", "upright"),
   ]
   text = io.StringIO()
   writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="")

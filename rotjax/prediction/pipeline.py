@@ -7,25 +7,26 @@ import os
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from rotjax.image import picture_files, pictures
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import (
+  choice,
   contact_sheet,
   in_place,
   journal,
   kinds,
-  lines,
   listing,
   outputs,
   predictor,
   turns,
   writing,
 )
+from rotjax.prediction import reader as reader_lib
 from rotjax.prediction import rows as rows_lib
 from rotjax.prediction.kinds import picture
 
+# Files that may wait for their answers, so that the first comes soon enough.
+_WAITING = 4 * predictor.BATCH
 _NO_MEMORY = "needs more memory than there is"
 
 
@@ -39,8 +40,6 @@ class Options:
     at_least, snap: which tilts are left alone, see `turns.settled`.
     sure: the least probability within the most of `within` with which a file is
       turned; None turns all.
-    refine: whether answers are moved to where the lines of a page are, see
-      `lines.refined`.
   """
 
   within: tuple[float, ...] = (5.0, 15.0)
@@ -48,7 +47,6 @@ class Options:
   at_least: float = 0.0
   snap: bool = False
   sure: float | None = None
-  refine: bool = False
 
 
 @dataclasses.dataclass
@@ -67,6 +65,17 @@ class _Job:
     return number + 1 if self.document.pages > 1 else None
 
 
+@dataclasses.dataclass
+class _Batch:
+  """What waits for one model's answers: of which job, which page, what is seen
+  of it, and whether that it is this model's is sure."""
+
+  reader: reader_lib.Reader
+  items: list[tuple[_Job, int, reader_lib.Seen, bool]] = dataclasses.field(
+    default_factory=list
+  )
+
+
 class Pipeline:
   """Files to rows; keeps count of what became of them.
 
@@ -77,21 +86,27 @@ class Pipeline:
 
   def __init__(
     self,
-    predictor: predictor.Predictor,
+    choose: choice.Choice,
     options: Options,
     tell: Callable[[str | os.PathLike, object], None],
     output: outputs.Folder | in_place.Backup | None = None,
     sheet: pathlib.Path | None = None,
   ):
     self.outcomes: collections.Counter = collections.Counter()
-    self._predictor, self._options, self._tell = predictor, options, tell
+    self._choose, self._options, self._tell = choose, options, tell
     self._output, self._sheet = output, sheet
     self._writer = output and writing.Writer(
       output, options.sure is not None, options.how, tell
     )
     self._pairs: list[contact_sheet.Pair] = []
     self._own: list[str] = []
+    self._batches: dict[str, _Batch] = {}
     self._rows: list[dict[str, Any]] = []
+
+  @property
+  def specs(self) -> list[predictor.Spec]:
+    """Of the models that were asked."""
+    return [b.reader.predictor.spec for b in self._batches.values()]
 
   def _fail(self, path, error) -> None:
     self.outcomes["failed"] += 1
@@ -101,23 +116,19 @@ class Pipeline:
     self, found: Iterable[picture_files.Found | picture_files.LeftOut]
   ) -> Iterator[dict[str, Any]]:
     """Yields what is told of each page that can be read, a file at a time."""
-    batch: list[tuple[_Job, int, np.ndarray, Any]] = []
     waiting: collections.deque[_Job] = collections.deque()
     for job in self._jobs(found):
       waiting.append(job)
       if job.done is None:
         job.missing = job.document.pages
         for page in range(job.document.pages):
-          seen = self._seen(job, page)
-          if seen is None:
+          if not self._see(job, page):
             job.missing -= 1
-            continue
-          batch.append((job, page, *seen))
-          if len(batch) == predictor.BATCH:
-            self._answer(batch)
-            batch = []
+        # A batch of one model may wait for long while others answer.
+        if len(waiting) > _WAITING:
+          self._answer_all()
       yield from self._finished(waiting)
-    self._answer(batch)
+    self._answer_all()
     yield from self._finished(waiting)
 
   def _jobs(self, found):
@@ -140,47 +151,57 @@ class Pipeline:
         continue
       yield _Job(item, document)
 
-  def _seen(self, job, page):
-    """What the network sees of a page, and what its lines are looked for in,
-    if they are; None if it cannot be read."""
+  def _see(self, job, page) -> bool:
+    """Puts what a model sees of a page into its batch; False if it cannot be
+    read."""
     path = job.found.path
     try:
       shown = job.document.read(page)
       if contact_sheet.is_one(shown):
         self._own.append(path)
-        return None
-      square = pictures.square(shown, self._predictor.spec)
-      small = lines.small(shown) if self._options.refine else None
+        return False
+      reader, unsure = self._choose(shown)
+      seen = reader.see(shown)
     except (pictures.Unusable, MemoryError) as error:
       self._damaged(job, page, error)
-      return None
+      return False
     if not page:
       for note in job.document.notes:
         self._tell(path, note)
-    return square, small
+    if unsure:
+      self._tell(listing.page_name(path, job.page(page)), unsure)
+    batch = self._batches.setdefault(reader.name, _Batch(reader))
+    batch.items.append((job, page, seen, not unsure))
+    if len(batch.items) == predictor.BATCH:
+      self._answer(batch)
+    return True
 
   def _damaged(self, job, page, error) -> None:
     job.damaged.append(page)
     words = _NO_MEMORY if isinstance(error, MemoryError) else error
     self._fail(listing.page_name(job.found.path, job.page(page)), words)
 
+  def _answer_all(self) -> None:
+    for batch in self._batches.values():
+      self._answer(batch)
+
   def _answer(self, batch) -> None:
-    if not batch:
+    items, batch.items = batch.items, []
+    if not items:
       return
-    answers = self._predictor.answer(np.stack([b[2] for b in batch]))
-    found: list[lines.Found | None] = [None] * len(batch)
-    if self._options.refine:
-      answers, found[:] = lines.refined(answers, [b[3] for b in batch])
+    reader = batch.reader
+    answers, found = reader.answer([seen for _, _, seen, _ in items])
     rows = rows_lib.of(
-      answers, self._predictor.spec, self._options.within, found
+      answers, reader.predictor.spec, self._options.within, found
     )
-    for (job, page, *_), row in zip(batch, rows):
+    for (job, page, _, sure), row in zip(items, rows):
       job.missing -= 1
       if row is None:
         self._damaged(job, page, "the network's answer is not a number")
       else:
         place = {"path": job.found.path, "page": job.page(page)}
-        job.rows[page] = {**place, **row}
+        model = {"model": reader.name, "model_sure": sure}
+        job.rows[page] = {**place, **row, **model}
 
   def _finished(self, waiting):
     """Rows of the files whose pages are all told, in order."""
@@ -244,7 +265,8 @@ class Pipeline:
     """Whether every page that shows something is told surely enough."""
     key = rows_lib.within_key(max(self._options.within))
     shares = [row[key] for row in rows if not row["blank"]]
-    return bool(shares) and min(shares) >= self._options.sure
+    known = all(row["model_sure"] for row in rows)
+    return known and bool(shares) and min(shares) >= self._options.sure
 
   def _draw(self, job, angles) -> None:
     how = self._options.how

@@ -27,6 +27,7 @@ from rotjax.prediction import ready
 # Squares in one call; fewer are padded to one of these, each one a program.
 SIZES = (1, 8, 64)
 BATCH = SIZES[-1]
+EVERY_TURN = "every turn"
 # Of more trained turns only the range is told.
 _LISTED = 36
 
@@ -67,6 +68,11 @@ class Spec:
   data: str = ""
 
   @property
+  def every_turn(self) -> bool:
+    """Whether it answers for all of a full circle."""
+    return self.period_deg == 360 and self.trained == EVERY_TURN
+
+  @property
   def trained(self) -> str:
     """The turns that it was trained on, in words: "turns of -10° to 10°"."""
     if self.trained_range_deg is None:
@@ -76,7 +82,7 @@ class Spec:
       return f"turns of {', '.join(f'{value:g}°' for value in values)} alone"
     low, high = self.trained_range_deg
     if high - low >= self.period_deg:
-      return "every turn"
+      return EVERY_TURN
     return f"turns of {low:g}° to {high:g}°"
 
 
@@ -175,8 +181,8 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
 
   Args:
     path: a model that comes with rotjax, by its name ("./NAME" is a path
-      whatever it is called); a finished run's folder; or what `rotjax.export`
-      wrote.
+      whatever it is called); a finished run's folder, of several seeds too,
+      whose densities are then averaged; or what `rotjax.export` wrote.
     tta: "none", "rot90" or "rot8"; None is the run's own `eval.tta`. A model
       file holds one of them.
 
@@ -200,7 +206,8 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
 
 
 def from_run(workdir: pathlib.Path, tta: str | None = None) -> Predictor:
-  """The predictor of a finished run or of a ready model; see `load`."""
+  """The predictor of a finished run, of a run's seeds together, or of a ready
+  model; see `load`."""
   spec, fn = describe_run(workdir, tta)
   return Predictor(spec, jax.jit(fn))
 
@@ -214,9 +221,9 @@ def describe_run(
     UserError: no run, an unfinished one, or a damaged one.
   """
   from rotjax.evaluation import averaging
-  from rotjax.run import finished, layout
+  from rotjax.run import ensemble, layout
 
-  run = finished.open_run(workdir)
+  run = ensemble.open_any(workdir)
   try:
     experiment = run.experiment()
     tta = tta or run.config.eval.tta

@@ -20,6 +20,8 @@ PENDING = "pending"
 EXTENDED = "summary-of-[0-9]*-steps.json"
 CALIBRATION = "calibration.json"
 CHECKPOINTS = "checkpoints"
+# Below a run of several seeds: the results of their ensemble.
+ENSEMBLE = "ensemble"
 
 _SEED = re.compile(r"seed-(\d+)")
 

@@ -205,8 +205,12 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 def over_seeds(
   workdir: pathlib.Path, folders: Mapping[int, pathlib.Path]
 ) -> dict[str, Any]:
-  """Writes and returns the parent's summary.json over its seed-N/ folders."""
+  """Writes and returns the parent's summary.json over its seed-N/ folders, with
+  what their ensemble reached."""
   summary = combine({seed: read(f) for seed, f in folders.items()})
+  ensemble = read(workdir / layout.ENSEMBLE)
+  kept = ("test", "test_interval", "test_other_warp")
+  summary["ensemble"] = {k: ensemble[k] for k in kept if k in ensemble}
   files.write_json(workdir / layout.SUMMARY, summary)
   return summary
 
@@ -248,6 +252,7 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
   interval = summary.get("test_interval", {})
+  ensemble = summary.get("ensemble", {}).get("test", {})
   own = (
     ("mean of seeds", "95% of seeds, images")
     if spread
@@ -256,7 +261,9 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
       "95% of images",
     )
   )
-  lines: list[tuple[str, ...]] = [("test", *own, "other warp", "chance")]
+  lines: list[tuple[str, ...]] = [
+    ("test", *own, "their ensemble", "other warp", "chance")
+  ]
   protocol = summary.get("protocol", {})
   low, high = extent.arc_of(protocol)
   period_deg = protocol.get("period_deg", 360.0)
@@ -268,11 +275,18 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     if _known(spread.get(key)):
       value += " ± " + form.format(spread[key])
     ends = " to ".join(form.format(x) for x in interval.get(key) or ())
-    beside = [other.get(key), test.get(f"chance_{key}")]
+    beside = [
+      source.get(name)
+      for source, name in (
+        (ensemble, key),
+        (other, key),
+        (test, f"chance_{key}"),
+      )
+    ]
     formatted = [form.format(x) if _known(x) else "" for x in beside]
     lines.append((words, value, ends, *formatted))
   # No column for what this run does not have.
-  kept = (True, True, bool(interval), bool(other), True)
+  kept = (True, True, bool(interval), bool(ensemble), bool(other), True)
   return [tuple(itertools.compress(line, kept)) for line in lines]
 
 

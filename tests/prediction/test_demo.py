@@ -17,7 +17,7 @@ import pytest
 
 from rotjax import cli, demo
 from rotjax.figures import ring
-from rotjax.prediction import predictor
+from rotjax.prediction import predictor, reader
 from rotjax.prediction.demo import server
 from tests.reporting import test_browser
 
@@ -46,7 +46,8 @@ def shown():
     tta="none",
     trained_range_deg=(-45.0, 45.0),
   )
-  with server.Server(predictor.Predictor(spec, _fn), "<b>&model") as made:
+  only = reader.Reader("model", predictor.Predictor(spec, _fn), False)
+  with server.Server(lambda _: (only, ""), "<b>&model") as made:
     thread = threading.Thread(target=made.serve_forever, args=(0.02,))
     thread.start()
     yield made
@@ -211,7 +212,7 @@ def test_wrong_arguments_are_one_line(monkeypatch, capsys, tmp_path, shown):
     assert (status, out) == (2, "") and words in line
   for port in (shown.server_port, 70000, -1):
     with pytest.raises(ValueError, match=f"--port {port} cannot be taken"):
-      server.Server(shown.predictor, "m", port)
+      server.Server(shown.choose, "m", port)
 
 
 # Drops a picture as a person would, once the page is there.

@@ -55,7 +55,7 @@ def scans(tmp_path_factory):
 @pytest.fixture(name="run")
 def _run(scans, monkeypatch, capsys):
   def run(data, *flags):
-    monkeypatch.setattr(ready, "choose", pathlib.Path)
+    monkeypatch.setattr(ready, "choose", lambda given: [pathlib.Path(given)])
     monkeypatch.setattr(predictor, "load", lambda *_: _predictor(data))
     status = predict.main(
       ["--model", "m.bin", "--no_compile_cache", str(scans), *flags]

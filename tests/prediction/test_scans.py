@@ -30,7 +30,7 @@ def call(monkeypatch, capsys):
     journal._of.cache_clear()  # as a new process
     words = ["rotjax.predict", "--model", "bars", "--no_compile_cache"]
     monkeypatch.setattr(sys, "argv", [*words, *map(str, argv)])
-    monkeypatch.setattr(ready, "choose", pathlib.Path)
+    monkeypatch.setattr(ready, "choose", lambda given: [pathlib.Path(given)])
     monkeypatch.setattr(predictor, "load", lambda *args: bars.network())
     with pytest.raises(SystemExit) as caught:
       cli.run(predict.main)
@@ -338,7 +338,7 @@ import pathlib, sys, time
 from rotjax import cli, predict
 from rotjax.prediction import outputs, predictor, ready
 from tests.prediction import bars
-ready.choose = pathlib.Path
+ready.choose = lambda given: [pathlib.Path(given)]
 predictor.load = lambda *args: bars.network()
 predictor.BATCH = 4
 real, count = outputs.write_bytes, 0
@@ -383,7 +383,8 @@ def test_a_stopped_call_goes_on_where_it_was(call, tmp_path, how):
   first = {p: p.stat().st_mtime_ns for p in out.rglob("*.png")}
   assert 9 <= len(first) < 24
   if how == signal.SIGINT:  # of what was written the table tells
-    assert len(_rows(out)) == len(first)
+    # The signal may come between a file and its line.
+    assert len(first) - len(_rows(out)) in (0, 1)
   status, text, err = call(*argv)
   assert status == 0
   assert f"{len(first)} done by an earlier call" in err[-1]

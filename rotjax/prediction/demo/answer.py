@@ -10,19 +10,18 @@ import PIL.Image
 from rotjax.figures import ring
 from rotjax.image import pictures
 from rotjax.prediction import answers as answers_lib
-from rotjax.prediction import predictor as predictor_lib
-from rotjax.prediction import upright
+from rotjax.prediction import choice, predictor, upright
 
 # Longest side of the pictures that are shown, pixels.
 _SHOWN = 900
 _WITHIN = (2.0, 5.0, 15.0)
 
 
-def answer(predictor: predictor_lib.Predictor, data: bytes) -> dict[str, Any]:
+def answer(choose: choice.Choice, data: bytes) -> dict[str, Any]:
   """What is told of one picture.
 
   Args:
-    predictor: of any model.
+    choose: the model that answers.
     data: a picture file of a format that Pillow reads.
 
   Returns:
@@ -36,7 +35,8 @@ def answer(predictor: predictor_lib.Predictor, data: bytes) -> dict[str, Any]:
     stream = io.BytesIO(data)
     picture = pictures.decode(stream, pictures.formats())
     frames = pictures.count_frames(stream, pictures.formats())
-    told = predictor.answer(pictures.square(picture, predictor.spec)[None])
+    reader, unsure = choose(picture)
+    told, (found,) = reader.answer([reader.see(picture)])
     angle_deg = float(told.angle_deg[0])
     if not np.isfinite(angle_deg):
       raise pictures.Unusable("the network's answer is not a number")
@@ -45,20 +45,25 @@ def answer(predictor: predictor_lib.Predictor, data: bytes) -> dict[str, Any]:
     turned = upright.turn_back(shown.convert("RGBA"), angle_deg)
   return {
     "words": answers_lib.in_words(angle_deg),
-    "lines": _lines(told, predictor.spec, frames),
+    "lines": _lines(told, reader, found, unsure, frames),
     "ring": ring.ring(np.exp(told.log_density[0]), angle_deg, told.period_deg),
     "before": _address(shown),
     "after": _address(turned),
   }
 
 
-def _lines(told, spec, frames) -> list[str]:
+def _lines(told, reader, found, unsure, frames) -> list[str]:
+  spec = reader.predictor.spec
   lines = [
     f"within {degrees:g}°: {told.within(degrees)[0]:.0%}" for degrees in _WITHIN
   ]
+  if found and not found.reason:
+    lines.append(f"By the page's lines, {found.moved_deg:+.2f}° from there.")
   (also,), (share,) = told.second_mode()
   if not np.isnan(also):
     lines.append(f"or else {also:+.1f}°: {share:.0%} within 15° of it")
+  if unsure:
+    lines.append(f"{unsure[0].upper()}{unsure[1:]}.")
   if told.blank[0]:
     lines.append("One colour where the network looks: nothing tells the turn.")
   if frames > 1:
@@ -67,7 +72,7 @@ def _lines(told, spec, frames) -> list[str]:
     lines.append(f"Angles are known modulo {spec.period_deg:g}°.")
   lines.append(
     "Trained on every turn."
-    if spec.trained == "every turn"
+    if spec.trained == predictor.EVERY_TURN
     else f"Trained on {spec.trained}: of others an answer means nothing."
   )
   return lines

@@ -17,7 +17,7 @@ from typing import Any
 
 from rotjax import errors
 from rotjax.image import pictures
-from rotjax.prediction import predictor as predictor_lib
+from rotjax.prediction import choice
 from rotjax.prediction.demo import answer
 
 HOST = "127.0.0.1"
@@ -36,9 +36,7 @@ class Server(http.server.ThreadingHTTPServer):
   # At the exit a thread that is still in jax would abort the process.
   daemon_threads = False
 
-  def __init__(
-    self, predictor: predictor_lib.Predictor, title: str, port: int = 0
-  ):
+  def __init__(self, choose: choice.Choice, title: str, port: int = 0):
     """Takes the port; 0 takes any that is free.
 
     Raises:
@@ -51,7 +49,7 @@ class Server(http.server.ThreadingHTTPServer):
         f"--port {port} cannot be taken ({error}): choose another, or 0 for any"
         " that is free"
       ) from None
-    self.predictor, self.title = predictor, title
+    self.choose, self.title = choose, title
     self.secret = secrets.token_urlsafe(16)
     self.turn = threading.Lock()
     self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
@@ -136,7 +134,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     try:
       # Pillow's limits and the network's memory are for one picture.
       with self.server.turn:
-        told = answer.answer(self.server.predictor, data)
+        told = answer.answer(self.server.choose, data)
     except (pictures.Unusable, MemoryError) as error:
       self._say(422, str(error) or "needs more memory than there is")
       return

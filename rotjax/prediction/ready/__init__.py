@@ -10,30 +10,39 @@ import pathlib
 from rotjax import errors, files
 from rotjax.config import shipped
 
+# Which model is for what.
+PAGES, PHOTOS = "documents", "photos"
 
-def choose(given: str | None) -> pathlib.Path:
-  """The model that `--model` names: a shipped one's name before a path.
+
+def choose(given: str | None) -> list[pathlib.Path]:
+  """The models that `--model` names: a shipped one's name before a path.
 
   A file or folder of a shipped model's name is `./NAME`.
 
   Args:
-    given: by a person; None takes the only one that there is.
+    given: by a person.
+
+  Returns:
+    One; where none is given, the only one that there is, or those for pages
+    and for photos, of which each picture has its own, see `choice.of`.
 
   Raises:
-    UserError: nothing of that name, or none or several to be taken.
+    UserError: nothing of that name, or nothing to be taken.
   """
   there = shipped.names()
-  if given is None:
-    if len(there) == 1:
-      return shipped.FOLDER / there[0]
-    one = (
-      f"name one of those that come with rotjax, --model {' or '.join(there)}"
-      if there
-      else "none comes with this rotjax: give --workdir DIR, a finished run, or"
-      " --model FILE, of rotjax.export"
-    )
-    raise errors.UserError(f"no model is chosen: {one}")
-  return place(files.absolute(given, "--model"), given)
+  if given is not None:
+    return [place(files.absolute(given, "--model"), given)]
+  if len(there) == 1:
+    return [shipped.FOLDER / there[0]]
+  if {PAGES, PHOTOS} <= set(there):
+    return [shipped.FOLDER / PAGES, shipped.FOLDER / PHOTOS]
+  one = (
+    f"name one of those that come with rotjax, --model {' or '.join(there)}"
+    if there
+    else "none comes with this rotjax: give --workdir DIR, a finished run, or"
+    " --model FILE, of rotjax.export"
+  )
+  raise errors.UserError(f"no model is chosen: {one}")
 
 
 def place(path: pathlib.Path, given: str | os.PathLike) -> pathlib.Path:
