@@ -79,6 +79,7 @@ def test_the_state_stays_in_parts_and_weights_alone_are_gathered(experiment):
   )
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_jit_stopped_and_jit_where_it_did(experiment, want):
   state = None
   for steps, name in ((1, "jit"), (2, "fsdp"), (3, "jit")):

@@ -36,7 +36,7 @@ def want():
   "name,num_devices,parts",
   [
     ("fsdp", 4, 2),
-    ("pmap", 2, 4),
+    pytest.param("pmap", 2, 4, marks=pytest.mark.slow),
     pytest.param("jit", 1, 16, marks=pytest.mark.slow),
     pytest.param("jit", 4, 4, marks=pytest.mark.slow),
   ],
