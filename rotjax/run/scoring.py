@@ -79,13 +79,18 @@ def test(
   network = best.eval_params, best.eval_model_state
   images: Any = experiment.split("test")
   predictions = experiment.evaluator()(*network, images, fitted, stop.check)
-  other = None
-  if experiment.config.eval.warp != "own":
-    evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
-    images = experiment.dataset.load("test")
-    other = evaluator(*network, images, fitted, stop.check)
+  second = experiment.config.eval.warp != "own"
   if distributed.is_main():
-    summary.write(experiment, run, path, int(best.step), predictions, other)
+    # Before the second test, which may fail or be stopped.
+    step = int(best.step)
+    summary.write(experiment, run, path, step, predictions, pending=second)
+  if not second:
+    return
+  evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
+  images = experiment.dataset.load("test")
+  other = evaluator(*network, images, fitted, stop.check)
+  if distributed.is_main():
+    summary.add_other_warp(path, other)
 
 
 class Trained(NamedTuple):

@@ -57,10 +57,9 @@ def write(
   path: pathlib.Path,
   step: int,
   p: metrics.Predictions,
-  other: metrics.Predictions | None,
+  pending: bool,
 ) -> None:
-  """Writes a run's results into a folder; summary.json, the mark of a
-  finished run, last.
+  """Writes a run's results into a folder, summary.json last.
 
   Args:
     experiment: of the run.
@@ -68,7 +67,8 @@ def write(
     path: the folder.
     step: of the evaluated state.
     p: predictions on the test set.
-    other: the same under another interpolator, where that was asked for.
+    pending: whether those under another interpolator are still to come, by
+      `add_other_warp`; until then the run is not finished.
   """
   config = experiment.config
   save_predictions(path / "predictions.npz", p)
@@ -104,9 +104,22 @@ def write(
   before = [int(p.stem.split("-")[2]) for p in path.glob(layout.EXTENDED)]
   if before:  # steps after which it was finished before, by other schedules
     summary["extended_from"] = sorted(before)
-  if other is not None:
-    summary["test_other_warp"] = metrics.compute(other)
+  if pending:
+    summary[layout.PENDING] = "test_other_warp"
   _draw(experiment, path, p)
+  files.write_json(path / layout.SUMMARY, summary)
+
+
+def add_other_warp(path: pathlib.Path, other: metrics.Predictions) -> None:
+  """Adds the test under another interpolator to a run's summary.json.
+
+  Args:
+    path: the folder, as `write` left it.
+    other: predictions on the test set.
+  """
+  summary = read(path)
+  summary.pop(layout.PENDING, None)
+  summary["test_other_warp"] = metrics.compute(other)
   files.write_json(path / layout.SUMMARY, summary)
 
 

@@ -225,7 +225,7 @@ def _evaluated_into(config, there, workdir):
     )
   folders = layout.seed_folders(config, workdir).values()
   for folder in folders:
-    if not layout.is_finished(folder):
+    if not layout.is_tested(folder):
       raise errors.UserError(
         f"{folder} is not finished: the command that trains it resumes it"
       )
