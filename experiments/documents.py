@@ -59,17 +59,14 @@ def lines_alone(reach_deg: float) -> Method:
   return method
 
 
-def network(workdir: pathlib.Path, refine: bool) -> Method:
-  """A finished run, with the pages' lines or without."""
-  from rotjax.image import pictures
-  from rotjax.prediction import pages, predictor
+def network(workdir: pathlib.Path, refine: str) -> Method:
+  """A finished run, with the pages' lines and letters or without."""
+  from rotjax.prediction import reader
 
-  found = predictor.load(workdir)
+  found = reader.load(workdir, refine=refine)
 
   def method(picture):
-    answers = found.answer(pictures.square(picture, found.spec)[None])
-    if refine:
-      answers, _ = pages.refined(answers, [pages.small(picture)], found)
+    answers, _ = found.answer([found.see(picture)])
     return float(answers.angle_deg[0])
 
   return method
@@ -257,9 +254,9 @@ def compare(
   }
   circle: dict[str, tuple[Method, str]] = {}
   if run is not None:
-    alone, refined = network(run, False), network(run, True)
+    alone, refined = network(run, "none"), network(run, "lines")
     circle["rotjax, network"] = (alone, "")
-    circle["rotjax, network and lines"] = (refined, "")
+    circle["rotjax, network, lines and letters"] = (refined, "")
     tilt |= circle
   rows: dict[str, list[dict[str, Any]]] = {"tilt": [], "circle": []}
   for table, row, angles, ours, others in (

@@ -148,7 +148,7 @@ def _ended(job, seconds=400):
   return [p.returncode for p in job], errs
 
 
-_SLOW = [("jit", (3, 4)), ("pmap", (0,)), ("pmap", (3, 4))]
+_SLOW = [("jit", (3, 4)), ("pmap", (0,)), ("pmap", (3, 4)), ("fsdp", (0,))]
 
 
 @pytest.fixture(

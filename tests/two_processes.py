@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from rotjax import distributed, errors
+from rotjax.training.executors import fsdp
 from tests import training
 
 STEPS = 20
@@ -87,6 +88,7 @@ def _agree():
 def main():
   jax.config.update("jax_numpy_rank_promotion", "raise")
   distributed.start("auto")
+  fsdp.SMALLEST = 2**8  # so that this small network lies in parts, too
   assert distributed.count() == 2 and jax.device_count() == 4
   _agree()
   file, name, *seeds = sys.argv[1:]

@@ -219,8 +219,9 @@ def _memory_advice(modules: Sequence[str]) -> str:
     )
   if "rotjax.run.loop" in modules:
     return (
-      " in training: --config.seeds_together=off where there are several seeds,"
-      " and --config.data.max_resident_mb=0 where the data has it, change no"
+      " in training: --config.microbatches=4 where no batch statistics forbid"
+      " it, --config.seeds_together=off where there are several seeds, and"
+      " --config.data.max_resident_mb=0 where the data has it, change no"
       " number; a lower batch_size, view.size or a smaller model is another"
       " experiment with a --workdir of its own"
     )

@@ -19,22 +19,28 @@ def base() -> ml_collections.ConfigDict:
   config.name = "base"
   # Parameters, data order, angles, shifts and dropout all derive from it.
   config.seed = 0
-  # Runs seed, seed + 1, ..., each in its own folder seed-N/.
+  # Runs seed, seed + 1, ..., each in its own folder seed-N/; the average of
+  # their densities is scored beside them, and predicts for the whole folder.
   config.num_seeds = 1
   # Seeds step by step together, in one program: "on", "off", or "auto" (on
   # accelerators).
   config.seeds_together = "auto"
-  # "jit" (a mesh of devices) or "pmap"; the same numbers to rounding.
+  # "jit" (a mesh of devices), "fsdp" (they share parameters and optimizer, too)
+  # or "pmap"; the same numbers to rounding.
   config.executor = "jit"
   # Several processes, one job: "auto" where a cluster's launcher started them,
   # "on" insists on it, "off" refuses it.
   config.distributed = "auto"
   # Images a step, over all devices.
   config.batch_size = 128
+  # Parts that a batch is computed in, one after another: less memory, the same
+  # numbers to rounding. Not where a batch's own statistics normalise it.
+  config.microbatches = 1
   # Updates of the parameters; the schedule of the learning rate ends with them.
   config.num_steps = 1000
-  # Steps scanned in one call; more than 1 pays on accelerators only.
-  config.steps_per_call = 1
+  # Steps scanned in one call; more than 1 pays on accelerators only. 0: up to
+  # 32 there, of batches of small views that lie on the device; else 1.
+  config.steps_per_call = 0
   # Arithmetic of the backbone: "float32" or "bfloat16".
   config.dtype = "float32"
   # How its float32 numbers are multiplied: "highest", in float32; "high" and

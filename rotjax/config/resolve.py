@@ -21,6 +21,7 @@ from rotjax.config import named, shipped, values
 # folder: memory, dispatch, what is written when. They change no number.
 INCIDENTAL = (
   *("name", "executor", "distributed", "seeds_together", "steps_per_call"),
+  *("microbatches", "model.remat"),
   *("stream", "checkpoint", "log"),
   *("data.max_resident_mb", "eval.batch_views"),
 )
@@ -49,6 +50,11 @@ _ALIASES = {
   "steps": "num_steps",
   "train_steps": "num_steps",
   "batchsize": "batch_size",
+  "accumulate": "microbatches",
+  "accumulation_steps": "microbatches",
+  "gradient_accumulation_steps": "microbatches",
+  "grad_accum": "microbatches",
+  "checkpointing": "model.remat",
   "lr": "optim.learning_rate",
   "learning_rate": "optim.learning_rate",
   "beta1": "optim.b1",

@@ -13,9 +13,10 @@ _INT = 2**31 - 1  # steps and indices are int32 on the device
 _RANGES = {
   "num_seeds": (1, 1000),
   "batch_size": (1, 2**20),
+  "microbatches": (1, 2**20),
   "num_steps": (1, 10**9),
   "num_train_images": (0, _INT),
-  "steps_per_call": (1, 10_000),
+  "steps_per_call": (0, 10_000),
   "eval.every_steps": (0, _INT),
   "eval.num_angles": (1, 3600),
   "eval.batch_views": (1, 2**20),
@@ -56,6 +57,7 @@ def check(config: ml_collections.ConfigDict, trained: bool = True) -> None:
     errors.check_range(key, flat[key], low, high)
   for key, valid in _CHOICES.items():
     errors.choose(key, flat[key], valid)
+  executors.program.check_divides(config.batch_size, 1, config.microbatches)
   last = config.seed + config.num_seeds - 1
   errors.check_range("seed + num_seeds - 1", last, 0, 2**32 - 1)
   _check_name(config.name)

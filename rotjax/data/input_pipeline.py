@@ -33,6 +33,9 @@ class Feed(Protocol):
   def take(self, num_steps: int) -> dict[str, np.ndarray]:
     """The batch of the next steps, as `batches.batch` describes it."""
 
+  def blank(self, num_steps: int) -> dict[str, np.ndarray]:
+    """A batch of zeros, shaped as `take` gives them; nothing is read."""
+
   def close(self) -> None:
     """Ends what works ahead."""
 
@@ -55,6 +58,10 @@ class Resident:
       len(self.images), self._batch_size, self._seeds, first, num_steps
     )
     return _with_known(batch, self._known_deg)
+
+  def blank(self, num_steps: int) -> dict[str, np.ndarray]:
+    shape = num_steps, len(self._seeds), self._batch_size
+    return _blank(shape, self._known_deg, index=np.zeros(shape, np.int32))
 
   def close(self) -> None:
     pass
@@ -95,6 +102,7 @@ class Streaming:
     self._split, self._batch_size, self._seeds = split, batch_size, seeds
     self._step, self.waited = steps.start, 0.0
     load = functools.partial(_load, split, batch_size, seeds, local)
+    self._num_local = int(np.sum(local))
     self._images = _ahead(load, steps, threads or os.cpu_count(), prefetch)
 
   def take(self, num_steps: int) -> dict[str, np.ndarray]:
@@ -112,8 +120,21 @@ class Streaming:
     image = images[0][None] if num_steps == 1 else np.stack(images)
     return {**batch, "image": image}
 
+  def blank(self, num_steps: int) -> dict[str, np.ndarray]:
+    shape = num_steps, len(self._seeds), self._batch_size
+    own = num_steps, self._num_local, *self._split.shape
+    image = np.zeros(own, np.uint8)
+    return _blank(shape, self._split.angle_deg, image=image)
+
   def close(self) -> None:
     self._images.close()
+
+
+def _blank(shape, known_deg, **pictures) -> dict[str, np.ndarray]:
+  batch = {"slot": np.zeros(shape, np.int32), "mask": np.zeros(shape, bool)}
+  if known_deg is not None:
+    batch["known_deg"] = np.zeros(shape, np.float32)
+  return batch | pictures
 
 
 def _with_known(batch, known_deg) -> dict[str, np.ndarray]:

@@ -207,7 +207,7 @@ def fit(
       lambda tau: np.asarray(at_truth(jnp.float32(tau), outputs, theta))
     )
     peak = 0.0
-    if not hasattr(head, "num_cells"):  # a histogram's grid depends on no peak
+    if not getattr(head, "num_cells", None):  # a histogram's grid has no peak
       peak = _peak(head, angles, predicted_theta, outputs, theta, tau)
     fitted = Calibration("temper", tau, density.grid_size(head, peak))
   if fitted.at_bound:

@@ -20,6 +20,7 @@ from rotjax import distributed, heads, metrics, models
 from rotjax.data import Split
 from rotjax.evaluation import averaging, density
 from rotjax.evaluation import calibration as calibration_lib
+from rotjax.evaluation import rows as rows_lib
 from rotjax.image import view as view_lib
 from rotjax.metrics import probabilistic
 
@@ -184,29 +185,29 @@ class Evaluator:
     angle_deg = np.float32(
       self.angles.evaluation_deg(split.indices, self.num_angles)
     )
-    rows = self._rows(split)
+    rows = self._rows(len(split))
     last = (len(split) - 1) // rows
     for turn in range(0, last + 1, distributed.count()):
       between_calls()
       start = min(turn + distributed.index(), last) * rows
       stop = min(start + rows, len(split))
       padding = rows - (stop - start)
-      angles = _pad(angle_deg[start:stop], padding)
+      angles = rows_lib.pad(angle_deg[start:stop], padding)
       number = start * angles.shape[1] + np.arange(angles.size)
       uniform = np.float32(angles_lib.hashed_uniform(number))
       images = split.__getitems__(np.arange(start, stop))["image"]
-      images = _pad(images, padding)
+      images = rows_lib.pad(images, padding)
       if self.interpolator == "scipy":
         from rotjax.image import view_scipy  # scipy.ndimage, rarely needed
 
         images = view_scipy.render(self.view, images, angles)
-      known = _pad(_known(split)[start:stop], padding)
+      known = rows_lib.pad(rows_lib.known_deg(split)[start:stop], padding)
       views = Views(images, known, angles, uniform.reshape(angles.shape))
-      yield slice(start, stop), _spread(views)
+      yield slice(start, stop), rows_lib.spread(views)
 
-  def _rows(self, split) -> int:
+  def _rows(self, count) -> int:
     """Images in one call: a multiple of the devices that share it."""
-    rows = min(max(self.batch_views // self.num_angles, 1), len(split))
+    rows = min(max(self.batch_views // self.num_angles, 1), count)
     devices = jax.local_device_count()
     return -(-rows // devices) * devices
 
@@ -222,7 +223,7 @@ class Evaluator:
       for all_rows, some in zip(jax.tree.leaves(whole), jax.tree.leaves(part)):
         all_rows[rows] = some[: rows.stop - rows.start]
     image = np.arange(len(split))
-    process = image // self._rows(split) % distributed.count()
+    process = image // self._rows(len(split)) % distributed.count()
     return jax.tree.map(lambda x: x[process, image], distributed.gather(whole))
 
   def __call__(
@@ -252,7 +253,9 @@ class Evaluator:
       between_calls,
     )
     turned = self.angles.evaluation_deg(split.indices, self.num_angles)
-    angle_deg = (np.float32(turned) + _known(split)).astype(np.float64)
+    angle_deg = (np.float32(turned) + rows_lib.known_deg(split)).astype(
+      np.float64
+    )
     angles = self.angles
     if split.angle_deg is not None and not angles.covers_the_circle:
       # Of images that are turned already, chance is known from the truth.
@@ -272,6 +275,41 @@ class Evaluator:
         for name, value in probabilistic.in_degrees(raw, self.angles).items()
       },
     )
+
+  def check(
+    self, params: Any, model_state: Any, shape: tuple[int, ...], count: int
+  ) -> None:
+    """Traces what scores a recalibrated test, and computes nothing.
+
+    Args:
+      params: of the model.
+      model_state: of the model.
+      shape: of an image of the split.
+      count: how many there are.
+
+    Raises:
+      UserError: it cannot be built; or whatever a head of one's own raises.
+    """
+    outputs = jax.eval_shape(
+      lambda x: self.model.apply(params, model_state, x)[0],
+      jax.ShapeDtypeStruct((1, *self._view_shape(shape)), np.float32),
+    )
+    theta = jax.ShapeDtypeStruct((1,), np.float32)
+    stated = jax.eval_shape(self.head.log_density, outputs, theta) is not None
+    fitted = calibration_lib.Calibration(
+      "temper" if stated else "vonmises", 1.0
+    )
+    each = self.angles.evaluation_deg(np.arange(1), self.num_angles)
+    angle_deg = np.zeros((self._rows(count), each.shape[1]), np.float32)
+    images = np.zeros((len(angle_deg), *shape), np.uint8)
+    if self.interpolator == "scipy":
+      rendered = (*angle_deg.shape, *self._view_shape(shape))
+      images = np.zeros(rendered, np.float32)
+    views = Views(images, angle_deg[:, :1], angle_deg, angle_deg)
+    self._score.eval_shape(params, model_state, views, fitted)
+
+  def _view_shape(self, shape):
+    return self.view.size, self.view.size, shape[-1]
 
   def calibrate(
     self,
@@ -303,26 +341,3 @@ class Evaluator:
     )
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), predictions)
     return calibration_lib.fit(self.head, self.angles, **flat)
-
-
-def _known(split: Split) -> np.ndarray:
-  """`[n, 1]` degrees by which each image is turned already."""
-  if split.angle_deg is None:
-    return np.zeros((len(split), 1), np.float32)
-  return split.angle_deg.astype(np.float32)[:, None]
-
-
-def _spread(views: Views) -> Views:
-  """The views of a call, their rows spread over this process's devices."""
-  devices = jax.local_devices()
-  if len(devices) == 1:
-    return views
-  mesh = jax.sharding.Mesh(
-    np.asarray(devices), ("image",), axis_types=(jax.sharding.AxisType.Auto,)
-  )
-  by_row = jax.sharding.PartitionSpec("image")
-  return jax.device_put(views, jax.sharding.NamedSharding(mesh, by_row))
-
-
-def _pad(rows: np.ndarray, count: int) -> np.ndarray:
-  return np.concatenate([rows, np.repeat(rows[:1], count, axis=0)])

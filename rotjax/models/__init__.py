@@ -25,6 +25,7 @@ from rotjax.models import (
   polar,
   pretrained,
   resnet,
+  rows,
   strided,
 )
 
@@ -36,6 +37,7 @@ MODELS = {
   "polar": polar.Polar,
   "resnet18": resnet.ResNet18,
   "resnet50": resnet.ResNet50,
+  "rows": rows.Rows,
   "strided": strided.Strided,
 }
 

@@ -96,6 +96,8 @@ class ConvNeXtTiny:
     pool: the maps are averaged over a grid of so many cells along each side.
     hidden: width of the hidden layer that reads the grids.
     dropout: rate in front of the last layer.
+    remat: keep each block's input alone for the gradient and compute the rest
+      of it again: less memory, one more forward pass, the same numbers.
   """
 
   weights: str = ""
@@ -103,6 +105,7 @@ class ConvNeXtTiny:
   pool: int = 4
   hidden: int = 256
   dropout: float = 0.0
+  remat: bool = False
 
   # Mean and standard deviation of ImageNet, of 0..255.
   pixels = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))

@@ -133,6 +133,8 @@ class EfficientNetLite0:
     dropout: rate in front of the last layer.
     batch_stats: "frozen", those of the weights, or "train", each batch's; from
       random weights (weights = "") it should be "train".
+    remat: keep each block's input alone for the gradient and compute the rest
+      of it again: less memory, one more forward pass, the same numbers.
   """
 
   weights: str = "imagenet"
@@ -141,6 +143,7 @@ class EfficientNetLite0:
   hidden: int = 256
   dropout: float = 0.0
   batch_stats: str = "frozen"
+  remat: bool = False
 
   # Mean and standard deviation of its input, of 0..255.
   pixels = ((127.0,) * 3, (128.0,) * 3)

@@ -43,6 +43,24 @@ class Context:
       return self
     return dataclasses.replace(self, train=False)
 
+  @property
+  def stepping(self) -> bool:
+    """Whether a training step calls, of a frozen stage too; no evaluation."""
+    return self.keys is not None
+
+
+def run_block(
+  block: nnx.Module, x: jax.Array, context: Context, remat: bool
+) -> jax.Array:
+  """`block(x, context)`; with `remat` only its input is kept for the gradient.
+
+  What is inside is computed again in the backward pass: less memory, one more
+  forward pass.
+  """
+  if not (remat and context.stepping):  # nothing else needs a gradient
+    return block(x, context)
+  return nnx.remat(lambda block, x: block(x, context))(block, x)
+
 
 class Turning(NamedTuple):
   """How a head's outputs turn with the picture.

@@ -66,7 +66,7 @@ class _ResNet(nnx.Module):
         names.append(f"stage{stage}_block{i}")
         setattr(self, names[-1], block)
         width = features * (4 if options.bottleneck else 1)
-    self.names = tuple(names)
+    self.names, self.remat = tuple(names), options.remat
     self.out = layers.last(width, num_outputs, rngs=rngs, scale=0.1)
 
   def __call__(self, x, context):
@@ -74,7 +74,7 @@ class _ResNet(nnx.Module):
     if not self.small:
       x = layers.max_pool(x, 3, 2, "SAME")
     for name in self.names:
-      x = getattr(self, name)(x, context)
+      x = layers.run_block(getattr(self, name), x, context, self.remat)
     return self.out(x.mean((1, 2)))
 
 
@@ -85,10 +85,13 @@ class ResNet18:
   Attributes:
     norm: "group" (no state, the same under every batch size) or "batch".
     stages: blocks in each stage.
+    remat: keep each block's input alone for the gradient and compute the rest
+      of it again: less memory, one more forward pass, the same numbers.
   """
 
   norm: str = "group"
   stages: tuple[int, ...] = (2, 2, 2, 2)
+  remat: bool = False
 
   bottleneck = False
 

@@ -5,7 +5,7 @@ degrees. Maps of several depths are pooled to a small grid instead, and one
 hidden layer reads them all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax.nnx as nnx
@@ -72,7 +72,7 @@ class Pooled(nnx.Module):
   and its own context, and ends its `__init__` with `end`.
   """
 
-  stem: Callable[[jax.Array, layers.Context], jax.Array]
+  stem: nnx.Module
 
   def end(
     self,
@@ -86,13 +86,15 @@ class Pooled(nnx.Module):
     """Adds the new layers.
 
     Args:
-      options: of the backbone: `head_blocks`, `pool`, `hidden`, `dropout`.
+      options: of the backbone: `head_blocks`, `pool`, `hidden`, `dropout`,
+        `remat`.
       widths: channels of each block.
       num_outputs: of the head.
       rngs: that they are drawn from.
       dtype: of the arithmetic.
     """
     self.read, self.cells = options.head_blocks, options.pool
+    self.remat = options.remat
     total = sum(widths[i] for i in self.read) * self.cells**2
     self.spatial = SpatialHead(
       total, options.hidden, options.dropout, rngs=rngs, dtype=dtype
@@ -101,10 +103,12 @@ class Pooled(nnx.Module):
 
   def features(self, x: jax.Array, context: layers.Context) -> jax.Array:
     """What the pretrained part gives: the pooled maps, `[N, D]`."""
-    x = self.stem(x, context.of("stem"))
+    x = layers.run_block(self.stem, x, context.of("stem"), self.remat)
     pooled = []
     for i in range(self.read[-1] + 1):
-      x = getattr(self, f"block{i}")(x, context.of(f"block{i}"))
+      name = f"block{i}"
+      block = getattr(self, name)
+      x = layers.run_block(block, x, context.of(name), self.remat)
       if i in self.read:
         pooled.append(pool(x, self.cells))
     return jnp.concatenate(pooled, axis=-1)

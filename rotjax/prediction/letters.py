@@ -2,8 +2,9 @@
 
 A whole page in a network's small square shows lines, and hardly a letter: the
 square tells the turn modulo 180 degrees well, and which way is up by the layout
-alone. Once the page is level by its lines, the same network is shown parts of
-it that hold a few lines each, where letters can be read.
+alone. Once the page is level by its lines, another network is shown parts of it
+that hold a few lines each. That network, `configs/letters.py`, was trained on
+such parts, upright and upside down.
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def read(
       is 360 degrees.
     pages: the n pages, from `lines.small`.
     found: what the lines of each said.
-    predictor: that gave the answers; it knows the full circle.
+    predictor: which knows level parts of pages, upright and upside down.
 
   Returns:
     The answers turned by 180 degrees where the letters say so. The odds of

@@ -1,7 +1,7 @@
 """Answers to pages of text: the network's, made exact by what a page holds.
 
-The network tells the rough turn; the lines set it exactly; where the network
-knows the full circle, the letters tell which way is up.
+The network tells the rough turn; the lines set it exactly; where it knows the
+full circle, another network reads in the letters which way is up.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ small = lines.small
 def refined(
   answers: answers_lib.Answers,
   pages: Sequence[PIL.Image.Image],
-  predictor: predictor_lib.Predictor,
+  reads: predictor_lib.Predictor | None,
 ) -> tuple[answers_lib.Answers, list[lines.Found]]:
   """A network's answers to pages, set by their lines and their letters.
 
   Args:
     answers: to n pages.
     pages: the n pages, from `small`.
-    predictor: that answered.
+    reads: the network that reads letters; None leaves the way up as it is.
 
   Returns:
     The answers with other angles and odds, and what was found of each page.
   """
   answers, found = lines.refined(answers, pages)
-  if predictor.spec.every_turn:
-    answers = letters.read(answers, pages, found, predictor)
+  if reads is not None:
+    answers = letters.read(answers, pages, found, reads)
   return answers, found

@@ -181,8 +181,8 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
 
   Args:
     path: a model that comes with rotjax, by its name ("./NAME" is a path
-      whatever it is called); a finished run's folder; or what `rotjax.export`
-      wrote.
+      whatever it is called); a finished run's folder, of several seeds too,
+      whose densities are then averaged; or what `rotjax.export` wrote.
     tta: "none", "rot90" or "rot8"; None is the run's own `eval.tta`. A model
       file holds one of them.
 
@@ -206,7 +206,8 @@ def load(path: str | os.PathLike, tta: str | None = None) -> Predictor:
 
 
 def from_run(workdir: pathlib.Path, tta: str | None = None) -> Predictor:
-  """The predictor of a finished run or of a ready model; see `load`."""
+  """The predictor of a finished run, of a run's seeds together, or of a ready
+  model; see `load`."""
   spec, fn = describe_run(workdir, tta)
   return Predictor(spec, jax.jit(fn))
 
@@ -220,9 +221,9 @@ def describe_run(
     UserError: no run, an unfinished one, or a damaged one.
   """
   from rotjax.evaluation import averaging
-  from rotjax.run import finished, layout
+  from rotjax.run import ensemble, layout
 
-  run = finished.open_run(workdir)
+  run = ensemble.open_any(workdir)
   try:
     experiment = run.experiment()
     tta = tta or run.config.eval.tta

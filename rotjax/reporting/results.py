@@ -212,8 +212,8 @@ def read(workdir: pathlib.Path) -> Results:
   for folder in folders.values():
     if not layout.is_finished(folder):
       raise errors.UserError(
-        f"{folder} holds an unfinished run (no summary.json): the command that"
-        " began it goes on with it"
+        f"{folder} holds an unfinished run (no results, or a second test"
+        " pending): the command that began it goes on with it"
       )
   first = next(iter(folders.values()))
   config = read_config(first / layout.CONFIG)

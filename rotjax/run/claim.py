@@ -233,7 +233,7 @@ def _extends(config: Any, num_steps: int) -> tuple[str, ...]:
 def _set_aside(folder: pathlib.Path, steps: int) -> None:
   """Keeps the summary of a finished run that is to go on."""
   kept = folder / f"summary-of-{steps}-steps.json"
-  if layout.is_finished(folder):
+  if layout.is_tested(folder):
     os.replace(folder / layout.SUMMARY, kept)
     _log.info("going on behind step %d; its results are now %s", steps, kept)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -140,7 +141,11 @@ class Experiment:
         return finer.FromSource(self.view)
     return self.view
 
-  def make_step(self, axis_name: str | None = None) -> step_lib.TrainStep:
+  def make_step(
+    self,
+    axis_name: str | None = None,
+    gather: Callable[[Any], Any] = lambda params: params,
+  ) -> step_lib.TrainStep:
     """The pure train step on `training_split`; see `step.make_train_step`.
 
     Without a dataset its images are those that the view's `finer` makes.
@@ -154,6 +159,8 @@ class Experiment:
       num_steps=self.config.num_steps,
       axis_name=axis_name,
       metrics_every=self.config.log.every_steps,
+      gather=gather,
+      microbatches=self.config.microbatches,
     )
 
   def init_state(
@@ -205,8 +212,34 @@ class Experiment:
     shapes = jax.eval_shape(lambda: self.init_state(0, pretrained=False))
     return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
 
+  @functools.cached_property
+  def _evaluators(self) -> dict[str, evaluator_lib.Evaluator]:
+    """Interpolator -> its evaluator: each traces its programs once."""
+    return {}
+
   def evaluator(self, interpolator: str = "own") -> evaluator_lib.Evaluator:
     """The evaluation that `config.eval` describes."""
+    if interpolator not in self._evaluators:
+      self._evaluators[interpolator] = self._make_evaluator(interpolator)
+    return self._evaluators[interpolator]
+
+  def check_test(self, shape: tuple[int, int, int]) -> None:
+    """Traces what the test will run, under each interpolator.
+
+    Args:
+      shape: of the images of `split`.
+
+    Raises:
+      UserError: what it cannot be built of.
+    """
+    state, test = self.blank_state(), self.dataset.load("test")
+    network = state.eval_params, state.eval_model_state
+    self.evaluator().check(*network, shape, len(test))
+    if self.config.eval.warp != "own":
+      other = self.evaluator(self.config.eval.warp)
+      other.check(*network, test.shape, len(test))
+
+  def _make_evaluator(self, interpolator):
     options = self.config.eval
     return evaluator_lib.Evaluator(
       self.view,

@@ -105,7 +105,7 @@ def open_run(folder: pathlib.Path) -> FinishedRun:
     )
   if not any((folder / layout.CHECKPOINTS / "best").glob("[0-9]*")):
     raise errors.UserError(f"{folder} holds no checkpoint: train it first")
-  if not layout.is_finished(folder):
+  if not layout.is_tested(folder):
     raise errors.UserError(
       f"{folder} is not finished: the command that trains it resumes it"
     )

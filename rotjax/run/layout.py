@@ -9,12 +9,19 @@ import pathlib
 import re
 from typing import Any
 
+from rotjax import errors, files
+
 CONFIG = "config.json"
-SUMMARY = "summary.json"  # written last: the mark of a finished run
+# Written when the test is: the mark of a finished run, once nothing in it is
+# pending.
+SUMMARY = "summary.json"
+PENDING = "pending"
 # The summary of a run before it went on for more steps.
 EXTENDED = "summary-of-[0-9]*-steps.json"
 CALIBRATION = "calibration.json"
 CHECKPOINTS = "checkpoints"
+# Below a run of several seeds: the results of their ensemble.
+ENSEMBLE = "ensemble"
 
 _SEED = re.compile(r"seed-(\d+)")
 
@@ -39,6 +46,17 @@ def seeds_there(workdir: pathlib.Path) -> dict[int, pathlib.Path]:
   return dict(sorted((int(m[1]), p) for m, p in matches if m and p.is_dir()))
 
 
-def is_finished(folder: pathlib.Path) -> bool:
-  """Whether a run has left its results, or a parent those of its seeds."""
+def is_tested(folder: pathlib.Path) -> bool:
+  """Whether a run has left its results, be a second test pending or not."""
   return os.path.exists(folder / SUMMARY)
+
+
+def is_finished(folder: pathlib.Path) -> bool:
+  """Whether a run has left all its results, or a parent those of its seeds."""
+  if not is_tested(folder):
+    return False
+  try:
+    stored = files.read_json(folder / SUMMARY)
+  except errors.UserError:
+    return True  # whoever reads it says what is wrong with it
+  return not (isinstance(stored, dict) and PENDING in stored)

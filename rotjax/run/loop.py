@@ -4,6 +4,7 @@
 """
 
 import logging
+import math
 import pathlib
 from typing import Any
 
@@ -20,6 +21,11 @@ from rotjax.run import recorder as recorder_lib
 from rotjax.training import executors, profile
 
 _log = logging.getLogger("rotjax")
+
+# Pixels of a batch whose step takes about as long as a call's start, and steps
+# that such calls take at once: a run told to stop stops after them.
+_SMALL_BATCH = 2**18
+_MOST_AT_ONCE = 32
 
 
 def train(
@@ -52,7 +58,11 @@ def train(
     for leak in experiment.view_leaks():
       _log.warning("leaking view: %s", leak)
     executor = executors.build(
-      config.executor, experiment.make_step, config.batch_size, len(seeds)
+      config.executor,
+      experiment.make_step,
+      config.batch_size,
+      len(seeds),
+      microbatches=config.microbatches,
     )
     runs = [run_folder.RunFolder(f, seed) for f, seed in zip(folders, seeds)]
     try:
@@ -83,6 +93,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
   if step:
     _log.info("resuming at step %d of %d", step, config.num_steps)
   state = executor.place_state(executors.program.stack_seeds(states))
+  del states  # whole, on one device
   seeds = np.asarray([run.seed for run in runs], np.uint32)
   feed = feeds.of(
     train_split,
@@ -93,6 +104,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     **config.stream,
   )
   images = executor.place_images(feed.images)
+  at_once = _steps_at_once(config, resident=feed.images is not None)
   # One process's is enough: the others' look alike.
   traced = config.log.profile if distributed.is_main() else ""
   trace = profile.Trace(traced, runs[0].path / "profile")
@@ -101,27 +113,25 @@ def _fit(experiment, executor, runs, held, stop, read_test):
   # all at the same step, and without waiting for each other.
   together = distributed.count() > 1
 
-  def singles():
-    return executors.program.unstack_seeds(
-      executor.fetch_state(state), num_seeds
-    )
+  def singles(part=lambda state: state):
+    fetched = executor.fetch_state(state, part)
+    return executors.program.unstack_seeds(fetched, num_seeds)
 
   def validate():
-    for run, single in zip(runs, singles()):
-      if run.validated_step >= step:
-        continue
+    owing = [n for n, run in enumerate(runs) if run.validated_step < step]
+    # Without the optimizer's state, most of the whole.
+    networks = singles(_network) if owing else []
+    for n in owing:
+      run = runs[n]
       predictions = evaluator(
-        single.eval_params,
-        single.eval_model_state,
-        validation,
-        between_calls=stop.check,
+        *networks[n], validation, between_calls=stop.check
       )
       scalars = metrics.quick(predictions)
       recorder.write(run, step, {f"val/{k}": v for k, v in scalars.items()})
       run.validated_step = step
       if scalars["mae_deg"] < run.best_mae_deg:
         run.best_mae_deg = scalars["mae_deg"]
-        run.save("best", single)
+        run.save("best", singles()[n])
 
   def save():
     for run, single in zip(runs, singles()):
@@ -132,6 +142,17 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     return step == config.num_steps or (step > 0 and step % every == 0)
 
   try:
+
+    def check_programs():
+      if step < config.num_steps:
+        blank = feed.blank(_steps_until_due(config, step, at_once))
+        if together:
+          blank["stop"] = np.zeros_like(blank["mask"])
+        executor.check(state, images, seeds, blank)
+      if read_test:
+        experiment.check_test(validation.shape)
+
+    distributed.together(check_programs)
     # All that can be wrong with the input is checked: now write.
     held.begin(experiment.dataset, _weights_digest(experiment, step))
     for run in runs:
@@ -151,7 +172,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
       trace.at(step, state)
       if step == config.num_steps:
         break
-      count = _steps_until_due(config, step)
+      count = _steps_until_due(config, step, at_once)
       batch = feed.take(count)
       if together:
         batch["stop"] = np.full_like(batch["mask"], stop.up)
@@ -166,6 +187,11 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     trace.close()
     recorder.close()
     feed.close()
+
+
+def _network(state):
+  """What evaluation needs of a state."""
+  return state.eval_params, state.eval_model_state
 
 
 def _first_state(experiment, run, held, split):
@@ -213,8 +239,32 @@ def _common_step(states) -> int:
   return steps.pop()
 
 
-def _steps_until_due(config, step) -> int:
+def _steps_at_once(config, resident) -> int:
+  """Steps of a call, where nothing is due before.
+
+  By itself more than one where to start a call takes longer than a step: small
+  batches on an accelerator. As many as divide all that is due, so that one
+  program serves throughout and no call holds up what is due. A batch that
+  brings its images would bring those of all these steps.
+  """
+  if config.steps_per_call:
+    return config.steps_per_call
+  small = config.batch_size * config.view.size**2 <= _SMALL_BATCH
+  if jax.default_backend() == "cpu" or not (small and resident):
+    return 1
+  if config.log.profile:  # whose first and last step are to be met
+    return 1
+  due = math.gcd(
+    config.num_steps,
+    config.eval.every_steps,
+    config.checkpoint.every_steps,
+    config.log.every_steps,
+  )
+  return max(n for n in range(1, _MOST_AT_ONCE + 1) if due % n == 0)
+
+
+def _steps_until_due(config, step, at_once) -> int:
   """Steps of the next call: never past a validation, a save or the end."""
   limits = [config.eval.every_steps, config.checkpoint.every_steps]
   left = [every - step % every for every in limits if every]
-  return min(config.steps_per_call, config.num_steps - step, *left)
+  return min(at_once, config.num_steps - step, *left)

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from rotjax import distributed, errors, files, stopping
 from rotjax.config import resolve
+from rotjax.evaluation import calibration as calibration_lib
 from rotjax.run import claim, finished, layout, run_folder, summary
 from rotjax.run import experiment as experiment_lib
+from rotjax.training import step as step_lib
 
 
 def finish(
@@ -24,35 +26,74 @@ def finish(
     errors.Stopped: a signal came.
   """
   best = run.best(experiment.blank_state())
-  fitted = _calibrate(experiment, best, run.path, stop)
-  _test(experiment, run, best, fitted, run.path, stop)
+  fitted = calibrate(experiment, best, run.path, stop)
+  test(experiment, run, best, fitted, run.path, stop)
 
 
-def _calibrate(experiment, best, path, stop):
-  """Fits what states the densities to the validation set, and stores it."""
+def calibrate(
+  experiment: experiment_lib.Experiment,
+  best: step_lib.TrainState,
+  path: pathlib.Path,
+  stop: stopping.Flag,
+) -> calibration_lib.Calibration:
+  """Fits what states the densities to the validation set, and stores it.
+
+  Args:
+    experiment: of the network.
+    best: its state.
+    path: the folder for it.
+    stop: asked between calls.
+
+  Raises:
+    errors.Stopped: a signal came.
+  """
   network = best.eval_params, best.eval_model_state
-  validation = experiment.split("validation")
+  validation: Any = experiment.split("validation")
   fitted = experiment.evaluator().calibrate(*network, validation, stop.check)
   if distributed.is_main():
     files.write_json(path / layout.CALIBRATION, fitted.to_dict())
   return fitted
 
 
-def _test(experiment, run, best, fitted, path, stop):
-  """Reads the test set, once; writes the results."""
+def test(
+  experiment: experiment_lib.Experiment,
+  run: Any,
+  best: step_lib.TrainState,
+  fitted: calibration_lib.Calibration,
+  path: pathlib.Path,
+  stop: stopping.Flag,
+) -> None:
+  """Reads the test set, once; writes the results.
+
+  Args:
+    experiment: of the network.
+    run: its `RunFolder`, or `Trained`.
+    best: its state.
+    fitted: of its densities.
+    path: the folder for the results.
+    stop: asked between calls.
+
+  Raises:
+    errors.Stopped: a signal came.
+  """
   network = best.eval_params, best.eval_model_state
-  test = experiment.split("test")
-  predictions = experiment.evaluator()(*network, test, fitted, stop.check)
-  other = None
-  if experiment.config.eval.warp != "own":
-    evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
-    test = experiment.dataset.load("test")
-    other = evaluator(*network, test, fitted, stop.check)
+  images: Any = experiment.split("test")
+  predictions = experiment.evaluator()(*network, images, fitted, stop.check)
+  second = experiment.config.eval.warp != "own"
   if distributed.is_main():
-    summary.write(experiment, run, path, int(best.step), predictions, other)
+    # Before the second test, which may fail or be stopped.
+    step = int(best.step)
+    summary.write(experiment, run, path, step, predictions, pending=second)
+  if not second:
+    return
+  evaluator = experiment.evaluator(interpolator=experiment.config.eval.warp)
+  images = experiment.dataset.load("test")
+  other = evaluator(*network, images, fitted, stop.check)
+  if distributed.is_main():
+    summary.add_other_warp(path, other)
 
 
-class _Trained(NamedTuple):
+class Trained(NamedTuple):
   """What a summary states of the run itself."""
 
   seed: int
@@ -117,6 +158,6 @@ def evaluate(
       calibrated = None
     held.begin(experiment.dataset)
     if calibrated is not None:
-      fitted = _calibrate(calibrated, best, into, stop)
-    run = _Trained(config.seed, before.get("seconds", 0.0))
-    _test(experiment, run, best, fitted, into, stop)
+      fitted = calibrate(calibrated, best, into, stop)
+    run = Trained(config.seed, before.get("seconds", 0.0))
+    test(experiment, run, best, fitted, into, stop)

@@ -57,10 +57,9 @@ def write(
   path: pathlib.Path,
   step: int,
   p: metrics.Predictions,
-  other: metrics.Predictions | None,
+  pending: bool,
 ) -> None:
-  """Writes a run's results into a folder; summary.json, the mark of a
-  finished run, last.
+  """Writes a run's results into a folder, summary.json last.
 
   Args:
     experiment: of the run.
@@ -68,7 +67,8 @@ def write(
     path: the folder.
     step: of the evaluated state.
     p: predictions on the test set.
-    other: the same under another interpolator, where that was asked for.
+    pending: whether those under another interpolator are still to come, by
+      `add_other_warp`; until then the run is not finished.
   """
   config = experiment.config
   save_predictions(path / "predictions.npz", p)
@@ -104,9 +104,22 @@ def write(
   before = [int(p.stem.split("-")[2]) for p in path.glob(layout.EXTENDED)]
   if before:  # steps after which it was finished before, by other schedules
     summary["extended_from"] = sorted(before)
-  if other is not None:
-    summary["test_other_warp"] = metrics.compute(other)
+  if pending:
+    summary[layout.PENDING] = "test_other_warp"
   _draw(experiment, path, p)
+  files.write_json(path / layout.SUMMARY, summary)
+
+
+def add_other_warp(path: pathlib.Path, other: metrics.Predictions) -> None:
+  """Adds the test under another interpolator to a run's summary.json.
+
+  Args:
+    path: the folder, as `write` left it.
+    other: predictions on the test set.
+  """
+  summary = read(path)
+  summary.pop(layout.PENDING, None)
+  summary["test_other_warp"] = metrics.compute(other)
   files.write_json(path / layout.SUMMARY, summary)
 
 
@@ -192,8 +205,12 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 def over_seeds(
   workdir: pathlib.Path, folders: Mapping[int, pathlib.Path]
 ) -> dict[str, Any]:
-  """Writes and returns the parent's summary.json over its seed-N/ folders."""
+  """Writes and returns the parent's summary.json over its seed-N/ folders, with
+  what their ensemble reached."""
   summary = combine({seed: read(f) for seed, f in folders.items()})
+  ensemble = read(workdir / layout.ENSEMBLE)
+  kept = ("test", "test_interval", "test_other_warp")
+  summary["ensemble"] = {k: ensemble[k] for k in kept if k in ensemble}
   files.write_json(workdir / layout.SUMMARY, summary)
   return summary
 
@@ -235,6 +252,7 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
   test, spread = summary["test"], summary.get("test_sd", {})
   other = summary.get("test_other_warp", {})
   interval = summary.get("test_interval", {})
+  ensemble = summary.get("ensemble", {}).get("test", {})
   own = (
     ("mean of seeds", "95% of seeds, images")
     if spread
@@ -243,7 +261,9 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
       "95% of images",
     )
   )
-  lines: list[tuple[str, ...]] = [("test", *own, "other warp", "chance")]
+  lines: list[tuple[str, ...]] = [
+    ("test", *own, "their ensemble", "other warp", "chance")
+  ]
   protocol = summary.get("protocol", {})
   low, high = extent.arc_of(protocol)
   period_deg = protocol.get("period_deg", 360.0)
@@ -255,11 +275,18 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
     if _known(spread.get(key)):
       value += " ± " + form.format(spread[key])
     ends = " to ".join(form.format(x) for x in interval.get(key) or ())
-    beside = [other.get(key), test.get(f"chance_{key}")]
+    beside = [
+      source.get(name)
+      for source, name in (
+        (ensemble, key),
+        (other, key),
+        (test, f"chance_{key}"),
+      )
+    ]
     formatted = [form.format(x) if _known(x) else "" for x in beside]
     lines.append((words, value, ends, *formatted))
   # No column for what this run does not have.
-  kept = (True, True, bool(interval), bool(other), True)
+  kept = (True, True, bool(interval), bool(ensemble), bool(other), True)
   return [tuple(itertools.compress(line, kept)) for line in lines]
 
 

@@ -130,7 +130,7 @@ def train(config: Any, workdir: pathlib.Path, overwrite: bool = False) -> int:
   try:
     with _claim(config, workdir, overwrite) as held:
       _train_seeds(config, folders, held, overwrite)
-      _over_seeds(config, workdir, folders)
+      _over_seeds(config, config, folders, workdir, workdir)
   except errors.Stopped as stopped:
     return _stopped(f"{stopped}; the same command resumes {workdir}")
   _show(workdir)
@@ -196,7 +196,7 @@ def evaluate(config: Any, workdir: pathlib.Path) -> int:
       for seed, folder in folders.items():
         single, own = _single(config, seed), _single(there, seed)
         scoring.evaluate(single, own, folder, results[seed], held)
-      _over_seeds(config, workdir / into, results)
+      _over_seeds(config, there, folders, workdir, workdir / into)
   except errors.Stopped as stopped:
     return _stopped(str(stopped))
   _show(workdir / into)
@@ -225,7 +225,7 @@ def _evaluated_into(config, there, workdir):
     )
   folders = layout.seed_folders(config, workdir).values()
   for folder in folders:
-    if not layout.is_finished(folder):
+    if not layout.is_tested(folder):
       raise errors.UserError(
         f"{folder} is not finished: the command that trains it resumes it"
       )
@@ -249,9 +249,20 @@ def _stopped(how):
   return stopping.EXIT_STATUS
 
 
-def _over_seeds(config, workdir, folders):
-  if config.num_seeds > 1 and distributed.is_main():
-    summary.over_seeds(workdir, folders)
+def _over_seeds(config, there, folders, workdir, into):
+  """The results over several seeds: of their ensemble, and the means."""
+  if config.num_seeds == 1:
+    return
+  from rotjax.run import ensemble
+
+  results = layout.seed_folders(config, into)
+  seconds = distributed.on_main(
+    lambda: sum(summary.read(f).get("seconds", 0) for f in results.values())
+  )
+  single, own = (_single(c, c.seed) for c in (config, there))
+  ensemble.evaluate(single, own, folders, workdir, into, seconds)
+  if distributed.is_main():
+    summary.over_seeds(into, results)
 
 
 def _show(workdir):

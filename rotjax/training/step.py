@@ -18,6 +18,7 @@ from rotjax import angles as angles_lib
 from rotjax import heads, models
 from rotjax.image import view as view_lib
 from rotjax.training import fine_tuning, optim
+from rotjax.training import microbatches as microbatches_lib
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -180,6 +181,8 @@ def make_train_step(
   num_steps: int,
   axis_name: str | None = None,
   metrics_every: int = 1,
+  gather: Callable[[Any], Any] = lambda params: params,
+  microbatches: int = 1,
 ) -> TrainStep:
   """Builds the pure step.
 
@@ -194,13 +197,17 @@ def make_train_step(
       under jit, where the global sums are implied.
     metrics_every: outputs are decoded every so many steps alone: reading the
       mode of a mixture off a grid costs half of a small network's step.
+    gather: the parameters -> the same, in the form that the network reads them
+      in, where an executor keeps parts of them on each device.
+    microbatches: parts of the batch, computed one after another.
 
   Returns:
     `step(state, batch) -> (state, metrics)` with scalars `loss`, `mae_deg`
     (infinite in between), `grad_norm`, `learning_rate` and `finite`.
 
   Raises:
-    UserError: see `fine_tuning.plan`.
+    UserError: see `fine_tuning.plan`; the step itself, when it is traced, see
+      `microbatches.check_statistics`.
   """
   plan = fine_tuning.plan(optimizer, model.stages)
   transformation = plan.transformation(num_steps)
@@ -210,40 +217,50 @@ def make_train_step(
     return lax.psum(x, axis_name) if axis_name else x
 
   def train_step(state, batch):
-    view_keys, model_keys = example_keys(
-      batch["seed"], state.step, batch["slot"]
-    )
-    images, angle_deg = _computed_once(
-      state.step >= 0,
-      lambda: jax.vmap(lambda k, i: view.sample(k, i, angles))(
-        view_keys, batch["image"]
-      ),
-    )
-    theta = angles.to_theta(angle_deg + batch.get("known_deg", 0.0))
-    mask = batch["mask"]
     # Divided last: per-device means would weigh ragged shards wrongly.
-    count = total(mask.sum(dtype=jnp.float32))
-
-    def loss_fn(trained):
-      outputs, model_state = model.apply(
-        plan.whole(trained, like=state.params),
-        state.model_state,
-        images,
-        train=True,
-        keys=model_keys,
-        mask=mask,
-        axis_name=axis_name,
-        frozen=plan.frozen,
-      )
-      # Under a user's x64 one-hot targets are float64.
-      losses = head.loss(outputs, theta).astype(jnp.float32)
-      losses = jnp.where(mask, losses, 0.0)
-      return losses.sum() / count, (outputs, model_state)
-
+    count = total(batch["mask"].sum(dtype=jnp.float32))
     before = plan.trained(state.params)
-    (loss, (outputs, model_state)), grads = jax.value_and_grad(
-      loss_fn, has_aux=True
-    )(before)
+
+    def of_part(part):
+      view_keys, model_keys = example_keys(
+        part["seed"], state.step, part["slot"]
+      )
+      images, angle_deg = _computed_once(
+        state.step >= 0,
+        lambda: jax.vmap(lambda k, i: view.sample(k, i, angles))(
+          view_keys, part["image"]
+        ),
+      )
+      theta = angles.to_theta(angle_deg + part.get("known_deg", 0.0))
+      mask = part["mask"]
+
+      def loss_fn(trained):
+        outputs, model_state = model.apply(
+          gather(plan.whole(trained, like=state.params)),
+          state.model_state,
+          images,
+          train=True,
+          keys=model_keys,
+          mask=mask,
+          axis_name=axis_name,
+          frozen=plan.frozen,
+        )
+        # Under a user's x64 one-hot targets are float64.
+        losses = head.loss(outputs, theta).astype(jnp.float32)
+        losses = jnp.where(mask, losses, 0.0)
+        microbatches_lib.check_statistics(
+          microbatches, state.model_state, model_state
+        )
+        return losses.sum() / count, (outputs, theta, mask, model_state)
+
+      return jax.value_and_grad(loss_fn, has_aux=True)(before)
+
+    (loss, results), grads = microbatches_lib.gradient(
+      of_part, batch, microbatches
+    )
+    outputs, theta, mask, model_state = results
+    if microbatches > 1:  # then it does not change
+      model_state = state.model_state
     # Each device holds the gradient of its share of the global mean.
     grads = total(grads)
     updates, opt_state = transformation.update(grads, state.opt_state, before)

@@ -6,8 +6,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from rotjax.config import shipped
 from rotjax.prediction import answers as answers_lib
-from rotjax.prediction import letters, lines, pages
+from rotjax.prediction import letters, lines, pages, reader
 from rotjax.prediction import predictor as predictor_lib
 
 _SPEC = predictor_lib.Spec(
@@ -136,14 +137,37 @@ def test_answers_without_lines_are_left_alone():
   assert told is answers
 
 
-def test_who_does_not_know_the_full_circle_is_not_asked():
-  def never(squares):
-    raise AssertionError("asked")
-
+def test_without_a_network_for_letters_the_lines_alone_count():
   page = pages.small(_turned(_page(), 3.0))
-  spec = dataclasses.replace(_SPEC, trained_range_deg=(-15.0, 15.0))
-  told, _ = pages.refined(_answers([2.0]), [page], _Predictor(never, spec))
-  assert _off(told.angle_deg[0], 3.0) < 0.2
+  told, _ = pages.refined(_answers([-178.0]), [page], None)
+  assert _off(told.angle_deg[0], -177.0) < 0.2
+
+
+@pytest.mark.parametrize(
+  ("low", "shipped_one", "refine", "asked"),
+  [
+    (-180.0, True, None, True),
+    (-15.0, True, None, False),
+    (-180.0, False, None, False),
+    (-180.0, True, "none", False),
+  ],
+)
+def test_who_is_asked(monkeypatch, tmp_path, low, shipped_one, refine, asked):
+  spec = dataclasses.replace(_SPEC, trained_range_deg=(low, -low))
+  loaded = []
+
+  def load(path, tta=None):
+    loaded.append(path)
+    return _Predictor(_by_strokes, spec)
+
+  monkeypatch.setattr(predictor_lib, "load", load)
+  monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+  if shipped_one:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "digest").touch()
+  made = reader.load(tmp_path / "mine", refine=refine)
+  assert (made.reads is not None) == asked
+  assert loaded == [tmp_path / "mine"] + [tmp_path / "letters"] * asked
 
 
 @pytest.mark.parametrize("true_deg", [0.0, 33.0, -120.0])

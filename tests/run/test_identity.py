@@ -115,6 +115,7 @@ INCIDENTAL = {
   "distributed": "off",
   "seeds_together": "on",
   "steps_per_call": "4",
+  "microbatches": "2",
   "stream.threads": "3",
   "stream.prefetch": "2",
   "checkpoint.every_steps": "7",
@@ -131,6 +132,12 @@ def test_memory_and_dispatch_name_no_other_folder():
     assert load.config("vonmises", {key: value}).name == "vonmises", key
   other = load.config("vonmises", {"seed": "1"}).name
   both = load.config("vonmises", {"seed": "1", **INCIDENTAL})
+  resnet = {"model.name": "resnet18"}
+  deep, again = (
+    resolve.identity(load.config("vonmises", {**resnet, **more}))
+    for more in ({}, {"model.remat": "True"})
+  )
+  assert deep == again
   assert both.name == other != "vonmises"
   same = resolve.apply(plain, {**INCIDENTAL, "seed": "1"})
   assert resolve.identity(both) == resolve.identity(same)

@@ -18,7 +18,8 @@ from rotjax.data import batches, mnist_5k
 from rotjax.data.store import prepare, read, records
 from rotjax.evaluation import evaluator
 from rotjax.figures import plots
-from rotjax.run import train
+from rotjax.image import view
+from rotjax.run import layout, train
 from rotjax.training import executors
 from tests import npz
 
@@ -339,6 +340,7 @@ def _no_memory(*_, **__):
     ({"num_train_images": 10**6}, "num_train_images"),
     ({"batch_size": 15}, "batch_size = 15 is not a multiple"),
     ({"head.name": "bins", "head.num_bins": 1}, "num_bins"),
+    ({"microbatches": 2, "model.norm": "batch"}, "microbatches = 2"),
     ({"out": "of memory"}, "^$"),
   ],
 )
@@ -357,6 +359,24 @@ def test_a_failed_start_leaves_nothing(
   config = resolve.apply(_config(num_seeds=seeds), overrides)
   with pytest.raises(wanted, match=words):
     train.train(config, tmp_path / "runs" / "one")
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_test_that_cannot_be_built_is_told_before_the_training(
+  tmp_path, monkeypatch
+):
+  real = view.View.render
+
+  def render(self, image, draw, interpolator="own"):
+    if interpolator == "cubic":
+      raise errors.UserError("no such test")
+    return real(self, image, draw, interpolator)
+
+  monkeypatch.setattr(view.View, "render", render)
+  # An evaluator that no other test here has built.
+  config = _config(eval__batch_views=100)
+  with pytest.raises(errors.UserError, match="no such test"):
+    train.train(config, tmp_path / "run")
   assert list(tmp_path.iterdir()) == []
 
 
@@ -443,6 +463,35 @@ def test_the_second_test_may_be_scipys(tmp_path):
   other, test = summary["test_other_warp"], summary["test"]
   assert other.keys() == test.keys() - {k for k in test if "chance" in k}
   assert 0 < abs(other["mae_deg"] - test["mae_deg"]) < 10
+
+
+def test_a_second_test_that_fails_costs_nothing_of_the_first(
+  tmp_path, monkeypatch, capsys
+):
+  folder, config = tmp_path / "run", _config(num_steps=2)
+  real = evaluator.Evaluator.__call__
+
+  def call(self, *args, **kwargs):
+    if self.interpolator != "own":
+      raise MemoryError
+    return real(self, *args, **kwargs)
+
+  with monkeypatch.context() as patched:
+    patched.setattr(evaluator.Evaluator, "__call__", call)
+    with pytest.raises(MemoryError):
+      train.train(config, folder)
+  first = _summary(folder)
+  assert first["pending"] == "test_other_warp"
+  assert first["test"]["mae_deg"] > 0 and "test_other_warp" not in first
+  assert (folder / "predictions.npz").exists()
+  assert not layout.is_finished(folder)
+  # The same command owes the second test alone.
+  assert train.train(config, folder) == 0
+  assert "finished already" not in capsys.readouterr().out
+  whole = _summary(folder)
+  assert whole["test"] == first["test"]
+  assert whole["test_other_warp"]["mae_deg"] > 0 and "pending" not in whole
+  assert layout.is_finished(folder)
 
 
 def test_classes_and_a_four_way_task_are_broken_down(tmp_path):

@@ -42,11 +42,11 @@ def test_the_compiled_step_on_a_mesh_has_one_all_reduce_group_and_no_gather():
   executor = executors.build("jit", experiment.make_step, BATCH, 1, devices)
   images = experiment.split("train").images
   state = executor.place_state(experiment.init_state(0))
-  text = executor.compiled_text(
+  text = executor.compiled(
     state,
     executor.place_images(images),
     np.zeros(1, np.uint32),
     batches.batch(len(images), BATCH, [0], 0, 1),
-  )
+  ).as_text()
   assert "all-reduce" in text
   assert "all-gather" not in text and "all-to-all" not in text

@@ -14,6 +14,7 @@ def build(
   batch_size: int,
   num_seeds: int,
   devices: list[jax.Device],
+  microbatches: int = 1,
 ) -> program_lib.Executor:
   """The executor over `jax.pmap`; see `executors.build`.
 
@@ -21,7 +22,7 @@ def build(
   of several processes each passes, and gets, what is its own.
   """
   count = len(devices)
-  program_lib.check_divides(batch_size, count)
+  program_lib.check_divides(batch_size, count, microbatches)
   here = [d.process_index == jax.process_index() for d in devices]
   local = np.repeat(here, batch_size // count)
   program = jax.pmap(
@@ -56,11 +57,12 @@ def build(
 
   return program_lib.Executor(
     place_state=copy,
-    fetch_state=jax.device_get,
+    fetch_state=lambda state, part=program_lib.as_it_is: jax.device_get(
+      part(state)
+    ),
     place_images=lambda images: jax.device_put(images, replicated),
     run=lambda *args: program(*arguments(*args)),
     local=np.broadcast_to(local, (num_seeds, batch_size)),
-    compiled_text=lambda *args: (
-      program.lower(*arguments(*args)).compile().as_text()
-    ),
+    check=lambda *args: jax.eval_shape(program, *arguments(*args)),
+    compiled=lambda *args: program.lower(*arguments(*args)).compile(),
   )

@@ -26,7 +26,8 @@ class Executor:
   Attributes:
     place_state: a state on the host (leading axis R where seeds train
       together) -> the same on the devices, in a form of this executor's own.
-    fetch_state: the inverse; NumPy leaves, the same on every process.
+    fetch_state: the inverse; NumPy leaves, the same on every process. Of a part
+      of the state alone where a function is given that picks it.
     place_images: `[N, H, W, C]` uint8, the resident dataset -> on the devices.
     run: `(state, images, seeds [R], batch) -> (state, metrics)`, with a batch
       as `data.batches` makes it: each leaf `[S, R, B, ...]`; metrics `[S, R]`.
@@ -34,26 +35,39 @@ class Executor:
       place of "index"; of the n `local` examples alone, in their order:
       `[S, n, H, W, C]`) needs no others: `images` is then None.
     local: bool `[R, B]`, the examples that this process's devices work on.
-    compiled_text: the arguments of `run` -> the optimised program as text,
-      for looking at its collectives.
+    check: the arguments of `run` -> traces the program, and computes nothing.
+    compiled: the arguments of `run` -> the optimised program, for looking at
+      its collectives and its memory.
     seeds_apart: whether seeds trained together have devices of their own.
   """
 
   place_state: Callable[[Any], Any]
-  fetch_state: Callable[[Any], Any]
+  fetch_state: Callable[..., Any]
   place_images: Callable[[np.ndarray], jax.Array]
   run: Callable[..., tuple[Any, dict]]
   local: np.ndarray
-  compiled_text: Callable[..., str | None]
+  check: Callable[..., Any]
+  compiled: Callable[..., jax.stages.Compiled]
   seeds_apart: bool = False
 
 
-def build(train_step: step_lib.TrainStep, num_seeds: int) -> Callable:
+def as_it_is(tree: Any) -> Any:
+  """The tree."""
+  return tree
+
+
+def build(
+  train_step: step_lib.TrainStep,
+  num_seeds: int,
+  pin: Callable[[Any], Any] = as_it_is,
+) -> Callable:
   """The program of a call: S steps of R seeds.
 
   Args:
     train_step: of one seed.
     num_seeds: R.
+    pin: the state -> the same, told where its arrays are to lie; after each
+      step.
 
   Returns:
     `(state, images, seeds, batch) -> (state, metrics)`, see `Executor.run`.
@@ -69,11 +83,13 @@ def build(train_step: step_lib.TrainStep, num_seeds: int) -> Callable:
 
   def step(state, seeds, batch, images):
     if num_seeds > 1:
-      return jax.vmap(one, in_axes=(0, 0, 0, None))(state, seeds, batch, images)
+      every = jax.vmap(one, in_axes=(0, 0, 0, None))
+      state, metrics = every(state, seeds, batch, images)
+      return pin(state), metrics
     state, metrics = one(
       state, seeds[0], jax.tree.map(lambda x: x[0], batch), images
     )
-    return state, jax.tree.map(lambda x: x[None], metrics)
+    return pin(state), jax.tree.map(lambda x: x[None], metrics)
 
   def program(state, images, seeds, batch):
     num_steps = len(batch["mask"])
@@ -86,14 +102,23 @@ def build(train_step: step_lib.TrainStep, num_seeds: int) -> Callable:
   return program
 
 
-def check_divides(batch_size: int, num_devices: int) -> None:
-  """Raises UserError unless the devices divide the batch."""
-  if batch_size % num_devices:
-    near = max(batch_size // num_devices, 1) * num_devices
-    raise errors.UserError(
-      f"batch_size = {batch_size} is not a multiple of the {num_devices}"
-      f" devices that share it: use for example batch_size={near}"
-    )
+def check_divides(
+  batch_size: int, num_devices: int, microbatches: int = 1
+) -> None:
+  """Raises UserError unless the devices divide each part of the batch."""
+  unit = num_devices * microbatches
+  if batch_size % unit == 0:
+    return
+  near = max(batch_size // unit, 1) * unit
+  factors = {
+    f"microbatches = {microbatches}": microbatches,
+    f"the {num_devices} devices that share it": num_devices,
+  }
+  who = " times ".join(words for words, n in factors.items() if n > 1)
+  raise errors.UserError(
+    f"batch_size = {batch_size} is not a multiple of {who}: use for example"
+    f" batch_size={near}"
+  )
 
 
 def copy(tree: Any) -> Any:
@@ -107,8 +132,8 @@ def in_turn(one: Executor, num_seeds: int) -> Executor:
   def place(state):
     return [one.place_state(s) for s in unstack_seeds(state, num_seeds)]
 
-  def fetch(states):
-    fetched = [one.fetch_state(state) for state in states]
+  def fetch(states, part=as_it_is):
+    fetched = [one.fetch_state(state, part) for state in states]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *fetched)
 
   def arguments(r, states, images, seeds, batch):
@@ -128,7 +153,8 @@ def in_turn(one: Executor, num_seeds: int) -> Executor:
     place_images=one.place_images,
     run=run,
     local=np.repeat(one.local, num_seeds, axis=0),
-    compiled_text=lambda *args: one.compiled_text(*arguments(0, *args)),
+    check=lambda *args: one.check(*arguments(0, *args)),
+    compiled=lambda *args: one.compiled(*arguments(0, *args)),
   )
 
 
