@@ -25,7 +25,6 @@ from rotjax.models import (
   polar,
   pretrained,
   resnet,
-  rows,
   strided,
 )
 
@@ -37,7 +36,6 @@ MODELS = {
   "polar": polar.Polar,
   "resnet18": resnet.ResNet18,
   "resnet50": resnet.ResNet50,
-  "rows": rows.Rows,
   "strided": strided.Strided,
 }
 

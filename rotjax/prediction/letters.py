@@ -2,13 +2,23 @@
 
 A whole page in a network's small square shows lines, and hardly a letter: the
 square tells the turn modulo 180 degrees well, and which way is up by the layout
-alone. Once the page is level by its lines, another network is shown parts of it
-that hold a few lines each. That network, `configs/letters.py`, was trained on
-such parts, upright and upside down.
+alone. Once the page is level by its lines, its letters are looked at in parts
+of a few lines each.
+
+What counts are statistics that a half turn gives the other sign and changes in
+no other way: what rises above the small letters of a line and what hangs below
+them, where strokes end and where bars lie. They are third-order correlations
+along the height of a part, of its rows' ink, of their edges and of how uneven
+they are (bispectra, taken where a pair of lags and its mirror image differ;
+Nikias & Petropulu 1993). A small odd network, log odds(-x) = -log odds(x),
+weighs them. `experiments/letters.py` trained it on rendered pages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import dataclasses
+import functools
+import pathlib
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -18,25 +28,56 @@ from rotjax import angles as angles_lib
 from rotjax.image import pictures
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import lines
-from rotjax.prediction import predictor as predictor_lib
 
-# Lines in a part, and parts of a page at most.
+WEIGHTS = pathlib.Path(__file__).with_suffix(".npz")
+# Lines in a part, its side in pixels as it is measured, and parts of a page.
 _LINES = 7.0
+_SIDE = 128
 _PARTS = 8
-# Probability counts for a way up within so many degrees of it.
-_NEAR_DEG = 30.0
-# One part moves the odds by e to this at most, either way: parts that show a
-# figure are sure of anything.
-_LIMIT = 3.0
-# Parts of one page err together: each counts for so much.
-_WEIGHT = 0.5
+# Lags along the height: a line is about 18 pixels high.
+_LAGS, _PAIR_LAGS = 21, 15
+# Statistics are squashed at so many standard deviations.
+_SQUASH = 3.0
+
+
+class Network(NamedTuple):
+  """An odd network of F statistics: a linear part and H odd hidden units.
+
+  Attributes:
+    scale: `[F]` standard deviation of each statistic.
+    linear: `[F]`.
+    weight: `[F, H]` of the hidden units, `bias` `[H]` and `out` `[H]`.
+  """
+
+  scale: np.ndarray
+  linear: np.ndarray
+  weight: np.ndarray
+  bias: np.ndarray
+  out: np.ndarray
+
+  def squashed(self, statistics: np.ndarray) -> np.ndarray:
+    """What is averaged over the parts of a page, `[..., F]`."""
+    return _SQUASH * np.tanh(statistics / (_SQUASH * self.scale))
+
+  def log_odds(self, mean: np.ndarray) -> np.ndarray:
+    """`[..., F]` means of `squashed` -> `[...]` log odds of being upright."""
+    ahead, back = (
+      np.tanh(sign * mean @ self.weight + self.bias) for sign in (1, -1)
+    )
+    return (ahead - back) @ self.out + mean @ self.linear
+
+
+@functools.cache
+def network() -> Network:
+  """The network that comes with rotjax."""
+  with np.load(WEIGHTS) as stored:
+    return Network(**{name: stored[name] for name in Network._fields})
 
 
 def read(
   answers: answers_lib.Answers,
   pages: Sequence[PIL.Image.Image],
   found: Sequence[lines.Found],
-  predictor: predictor_lib.Predictor,
 ) -> answers_lib.Answers:
   """Answers that are the right way up by the letters of their pages.
 
@@ -45,27 +86,87 @@ def read(
       is 360 degrees.
     pages: the n pages, from `lines.small`.
     found: what the lines of each said.
-    predictor: which knows level parts of pages, upright and upside down.
 
   Returns:
     The answers turned by 180 degrees where the letters say so. The odds of
-    both ways up are those of the whole page and of its parts, multiplied; the
+    both ways up are those of the network and of the letters, multiplied; the
     density of each answer is weighted by them.
   """
-  cut = [
-    parts(page, float(angle)) if not f.reason else []
+  said = [
+    log_odds(page, float(angle)) if not f.reason else 0.0
     for page, angle, f in zip(pages, answers.angle_deg, found, strict=True)
   ]
-  squares = [
-    pictures.square(part, predictor.spec) for page in cut for part in page
+  return _weighted(answers, np.array(said))
+
+
+def log_odds(page: PIL.Image.Image, angle_deg: float) -> float:
+  """Of a page being turned by an angle, against 180 degrees more.
+
+  Args:
+    page: from `lines.small`.
+    angle_deg: its turn, but for 180 degrees, by its lines.
+
+  Returns:
+    Nats; 0 where there is nothing to read.
+  """
+  cut = parts(page, angle_deg)
+  if not cut:
+    return 0.0
+  weighs = network()
+  return float(weighs.log_odds(weighs.squashed(statistics(cut)).mean(0)))
+
+
+def statistics(parts: Sequence[PIL.Image.Image]) -> np.ndarray:
+  """The statistics of level parts of pages that a half turn negates.
+
+  Args:
+    parts: n squares, grey.
+
+  Returns:
+    `[n, F]`.
+  """
+  size = (_SIDE, _SIDE)
+  squares = np.stack(
+    [np.asarray(p.resize(size, pictures.BICUBIC)) for p in parts]
+  )
+  ink = 1 - squares.astype(np.float32) / 255
+  low, high = (
+    np.percentile(ink, percent, axis=(1, 2), keepdims=True)
+    for percent in (20, 98)
+  )
+  ink = np.clip((ink - low) / np.maximum(high - low, 0.05), 0, 1)
+  rows = [
+    _standardised(rows)
+    for rows in (
+      ink.mean(2),
+      np.abs(np.diff(ink, axis=2)).mean(2),
+      ink.std(2),
+    )
   ]
-  if not squares:
-    return answers
-  odds = _odds(predictor.answer(np.stack(squares)))
-  odds = np.clip(odds, -_LIMIT, _LIMIT)
-  owner = np.repeat(np.arange(len(cut)), [len(page) for page in cut])
-  said = _WEIGHT * np.bincount(owner, odds, len(cut))
-  return _weighted(answers, said)
+  return np.stack([*_triples(rows), *_pairs(rows)], axis=1)
+
+
+def _standardised(rows: np.ndarray) -> np.ndarray:
+  rows = rows - rows.mean(1, keepdims=True)
+  return rows / (rows.std(1, keepdims=True) + 1e-3)
+
+
+def _triples(rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+  """E p(y) p(y+a) p(y+b), less the same of the part turned by 180 degrees."""
+  for p in rows:
+    for b in range(2, _LAGS + 1):
+      ends, length = p[:, : _SIDE - b] * p[:, b:], _SIDE - b
+      for a in range(1, (b + 1) // 2):
+        inner = p[:, a : a + length] - p[:, b - a : b - a + length]
+        yield (ends * inner).mean(1)
+
+
+def _pairs(rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+  """E p(y) q(y+b), less the same of the part turned by 180 degrees."""
+  for i, p in enumerate(rows):
+    for q in rows[i + 1 :]:
+      for b in range(1, _PAIR_LAGS + 1):
+        yield (p[:, :-b] * q[:, b:] - q[:, :-b] * p[:, b:]).mean(1)
 
 
 def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
@@ -115,17 +216,6 @@ def _paper(page: PIL.Image.Image) -> int:
   counts = np.array(page.histogram()[:256])
   counts[:128] = 0
   return int(counts.argmax()) or 255
-
-
-def _odds(answers: answers_lib.Answers) -> np.ndarray:
-  """`[n]` log odds of what is upright, against what is upside down."""
-  far = np.abs(answers.ring_deg)
-  log = answers.log_density
-  up, down = (
-    scipy.special.logsumexp(log[:, inside], axis=-1)
-    for inside in (far <= _NEAR_DEG, far >= 180 - _NEAR_DEG)
-  )
-  return up - down
 
 
 def _weighted(

@@ -7,14 +7,10 @@ import pathlib
 import numpy as np
 import PIL.Image
 
-from rotjax.config import shipped
 from rotjax.image import pictures
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import lines, pages
 from rotjax.prediction import predictor as predictor_lib
-
-# The model that comes with rotjax and reads which way up letters are.
-LETTERS = "letters"
 
 # What is kept of a picture until its batch is full: the network's square, and
 # what its lines are looked for in.
@@ -30,13 +26,11 @@ class Reader:
     predictor: of the model.
     refine: whether answers are made exact by a page's lines and letters, see
       `pages.refined`.
-    reads: the network for letters.
   """
 
   name: str
   predictor: predictor_lib.Predictor
   refine: bool
-  reads: predictor_lib.Predictor | None = None
 
   def see(self, picture: PIL.Image.Image) -> Seen:
     """What is kept of a picture to answer it.
@@ -56,7 +50,8 @@ class Reader:
     if not self.refine:
       return answers, [None] * len(seen)
     smalls = [page for _, page in seen if page is not None]
-    answers, found = pages.refined(answers, smalls, self.reads)
+    circle = self.predictor.spec.every_turn
+    answers, found = pages.refined(answers, smalls, circle)
     return answers, [*found]
 
 
@@ -76,8 +71,4 @@ def load(
   predictor = predictor_lib.load(model, tta)
   if refine is None:
     refine = "lines" if predictor.spec.data == "pages" else "none"
-  refines, reads = refine == "lines", None
-  # Whoever was trained on nearly upright pages does not ask which way is up.
-  if refines and predictor.spec.every_turn and LETTERS in shipped.names():
-    reads = predictor_lib.load(shipped.FOLDER / LETTERS)
-  return Reader(model.name, predictor, refines, reads)
+  return Reader(model.name, predictor, refine == "lines")

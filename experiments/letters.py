@@ -1,0 +1,179 @@
+r"""Trains what reads which way up letters are, and tells how well it reads.
+
+python experiments/letters.py --workdir runs/letters
+python experiments/letters.py --workdir runs/letters \
+  --out rotjax/prediction/letters.npz
+
+Pages are drawn as configs/documents.py has them, but with the pixels of a scan,
+turned by chance and set level by their lines. Their statistics, see
+rotjax/prediction/letters.py, are kept in the work folder; the same command goes
+on where it was stopped. Every tenth page is held out. The second command writes
+the network that comes with rotjax.
+"""
+
+from collections.abc import Mapping, Sequence
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import tqdm
+
+from rotjax import cli
+from rotjax.cli import environment
+
+PAGES = 2000
+SIDE = 900  # of a page, pixels
+HIDDEN, STEPS, BATCH = 32, 4000, 64
+RATE, DECAY, DROPOUT = 3e-3, 1.0, 0.3
+_BLOCK = 100
+_HELD_OUT = 10
+
+
+class Page(NamedTuple):
+  """A rendered page.
+
+  Attributes:
+    script: its name.
+    statistics: `[P, F]` of its parts, upright.
+  """
+
+  script: str
+  statistics: np.ndarray
+
+
+def page(number: int) -> Page | None:
+  """The page of a number; None where no lines are found in it."""
+  from rotjax.data.ingest import fonts, page_layout, page_wear
+  from rotjax.prediction import letters, lines
+
+  rng = np.random.default_rng([3, number])
+  faces = fonts.find("")
+  face = fonts.choose(rng, faces)
+  same = tuple(f for f in faces if f.script == face.script)
+  drawn = page_wear.worn(rng, page_layout.page(rng, same, SIDE), 2)
+  turn = float(rng.uniform(-180, 180))
+  seen = lines.small(
+    drawn.rotate(turn, PIL.Image.Resampling.BICUBIC, expand=True, fillcolor=255)
+  )
+  found = lines.refine(seen, turn + float(rng.uniform(-1, 1)), 3.0)
+  parts = [] if found.reason else letters.parts(seen, found.angle_deg)
+  return Page(face.script, letters.statistics(parts)) if parts else None
+
+
+def pages(folder: pathlib.Path, count: int) -> list[Page | None]:
+  """So many pages, in blocks that are kept in a folder."""
+  every: list[Page | None] = []
+  for start in tqdm.trange(0, count, _BLOCK, unit="block", disable=None):
+    file = folder / f"pages-{start}.npz"
+    if not file.exists():
+      made = [page(number) for number in range(start, start + _BLOCK)]
+      arrays = {
+        f"{n}_{p.script}": p.statistics for n, p in enumerate(made) if p
+      }
+      np.savez(file.with_suffix(".part.npz"), **arrays)
+      file.with_suffix(".part.npz").replace(file)
+    block: list[Page | None] = [None] * _BLOCK
+    with np.load(file) as stored:
+      for name in stored.files:
+        number, _, script = name.partition("_")
+        block[int(number)] = Page(script, stored[name])
+    every += block
+  return every[:count]
+
+
+def train(given: Sequence[Page]) -> Any:
+  """The network of least log loss on pages, each seen by some of its parts."""
+  import jax
+  import jax.numpy as jnp
+  import optax
+
+  from rotjax.prediction import letters
+
+  scale = np.concatenate([p.statistics for p in given]).std(0) + 1e-6
+  count = len(scale)
+  blank = letters.Network(
+    scale,
+    *(np.zeros(shape, np.float32) for shape in (count, (count, HIDDEN))),
+    *(np.zeros(HIDDEN, np.float32) for _ in range(2)),
+  )
+  seen = [blank.squashed(p.statistics) for p in given]
+  rng = np.random.default_rng(0)
+  params = {
+    "linear": jnp.zeros(count),
+    "weight": jnp.asarray(rng.normal(0, count**-0.5, (count, HIDDEN))),
+    "bias": jnp.zeros(HIDDEN),
+    "out": jnp.asarray(rng.normal(0, 0.1, HIDDEN)),
+  }
+  params = jax.tree.map(lambda x: x.astype(jnp.float32), params)
+  rule = optax.adamw(
+    optax.cosine_decay_schedule(RATE, STEPS), weight_decay=DECAY
+  )
+
+  def loss(params, mean):
+    hidden = mean @ params["weight"]
+    odd = jnp.tanh(hidden + params["bias"]) - jnp.tanh(params["bias"] - hidden)
+    log_odds = odd @ params["out"] + mean @ params["linear"]
+    # Upside down they are the negative: one side is enough.
+    return jnp.logaddexp(0.0, -log_odds).mean()
+
+  @jax.jit
+  def step(params, state, mean):
+    updates, state = rule.update(jax.grad(loss)(params, mean), state, params)
+    return optax.apply_updates(params, updates), state
+
+  state = rule.init(params)
+  for _ in range(STEPS):
+    batch = []
+    for i in rng.integers(0, len(seen), BATCH):
+      some = rng.permutation(len(seen[i]))[: rng.integers(1, len(seen[i]) + 1)]
+      batch.append(seen[i][some].mean(0))
+    kept = rng.random((BATCH, count)) >= DROPOUT
+    mean = np.float32(np.stack(batch) * kept / (1 - DROPOUT))
+    params, state = step(params, state, mean)
+  trained: Mapping[str, Any] = jax.tree.map(np.asarray, params)
+  return letters.Network(scale=np.float32(scale), **trained)
+
+
+def report(network: Any, held_out: Sequence[Page]) -> str:
+  """A line a script: how many of its pages come out the right way up."""
+  means = [network.squashed(p.statistics).mean(0) for p in held_out]
+  odds = network.log_odds(np.stack(means))
+  scripts = np.array([p.script for p in held_out])
+  text = [f"{'script':12s} pages right  nats"]
+  for name in (*sorted(set(scripts)), "all"):
+    own = odds[(scripts == name) | (name == "all")]
+    nats = np.logaddexp(0, -own).mean()
+    text.append(f"{name:12s} {len(own):5d} {np.mean(own > 0):5.1%} {nats:5.3f}")
+  return "\n".join(text)
+
+
+def main(argv: Sequence[str]) -> int:
+  """Draws what is not there yet, trains, tells; writes the network."""
+  p = cli.parser(
+    "experiments/letters.py",
+    "Train what reads which way up the letters of a page are.",
+    "  python experiments/letters.py --workdir runs/letters",
+  )
+  p.add_argument("--workdir", required=True, metavar="DIR")
+  p.add_argument("--out", metavar="F.npz", help="for the network")
+  p.add_argument("--pages", type=int, default=PAGES, metavar="N")
+  cli.add_common_flags(p)
+  args = p.parse_args(argv)
+  environment.use_compile_cache(not args.no_compile_cache)
+  folder = pathlib.Path(args.workdir)
+  folder.mkdir(parents=True, exist_ok=True)
+  every = pages(folder, args.pages)
+  given, held_out = (
+    [p for n, p in enumerate(every) if p and (n % _HELD_OUT == 0) == held]
+    for held in (False, True)
+  )
+  network = train(given)
+  print(report(network, held_out))
+  if args.out:
+    np.savez(args.out, **network._asdict())
+  return 0
+
+
+if __name__ == "__main__":
+  cli.run(main)
