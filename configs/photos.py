@@ -11,9 +11,10 @@ and `224` reads 320 px squares in bfloat16 on an accelerator. The other ranges
 are those of configs/folder.py. `smoke` runs everything once, from random
 weights. Photos that do not fit into memory are streamed.
 
-Expected: what your photos allow. Of 3,000 photos in 3 views each, the new
-layers alone reach an error of 51 degrees, median 11, on photos of another set.
-Chance is 90 degrees on the full circle, and stands beside every result.
+Expected: what your photos allow. Of 6,469 photos of several kinds, after 2506 s
+on two busy CPU cores: 19.8 degrees, median 2.4, on others of these kinds, and
+36.2, median 5.3, on 491 photos of a set that was never trained on (33.2 and 4.3
+with eval.tta=rot8). Chance is 90 degrees.
 """
 
 from rotjax.config import base

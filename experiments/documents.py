@@ -5,12 +5,12 @@ python experiments/documents.py --data DIR --workdir runs/documents \
   --out experiments/results/documents
 
 DIR holds pages that are upright. Each is turned by 40 random angles, all of it
-kept on white: within 15 degrees of upright, and on the full circle. The run of
-configs/documents.py in the work folder answers, by itself and with the pages'
-lines; so do the lines without it, and `deskew`, `jdeskew`, `docangle` (its
-tilt; its other networks are a download) and `docorient` of PyPI, those that are
-installed. The second command writes the tables. What the others said is kept in
-the work folder and not asked again. `--no_network` leaves the run out.
+kept on white: within 15 degrees of upright, and on the full circle. The model
+that comes with rotjax answers (--model: another), by itself and with the pages'
+lines and letters; so do the lines without it, and `deskew`, `jdeskew`,
+`docangle` (its tilt; its other networks are a download) and `docorient` of
+PyPI, those that are installed. The second command writes the tables. What the
+others said is kept in the work folder and not asked again.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,11 +59,11 @@ def lines_alone(reach_deg: float) -> Method:
   return method
 
 
-def network(workdir: pathlib.Path, refine: str) -> Method:
-  """A finished run, with the pages' lines and letters or without."""
+def network(model: pathlib.Path, refine: str) -> Method:
+  """A model, with the pages' lines and letters or without."""
   from rotjax.prediction import reader
 
-  found = reader.load(workdir, refine=refine)
+  found = reader.load(model, refine=refine)
 
   def method(picture):
     answers, _ = found.answer([found.see(picture)])
@@ -233,7 +233,7 @@ def _kept(
 
 def compare(
   pages: dict[str, PIL.Image.Image],
-  run: pathlib.Path | None,
+  model: pathlib.Path,
   count: int,
   kept: pathlib.Path,
 ) -> dict[str, list[dict[str, Any]]]:
@@ -241,7 +241,7 @@ def compare(
 
   Args:
     pages: by name.
-    run: a finished run of configs/documents.py, or None.
+    model: a ready model, or a finished run of configs/documents.py.
     count: angles a page.
     kept: a folder for what others say.
   """
@@ -253,11 +253,10 @@ def compare(
     "rotjax, lines alone": (lines_alone(TILT_DEG + 1), "tell a half turn"),
   }
   circle: dict[str, tuple[Method, str]] = {}
-  if run is not None:
-    alone, refined = network(run, "none"), network(run, "lines")
-    circle["rotjax, network"] = (alone, "")
-    circle["rotjax, network, lines and letters"] = (refined, "")
-    tilt |= circle
+  alone, refined = network(model, "none"), network(model, "lines")
+  circle["rotjax, network"] = (alone, "")
+  circle["rotjax, network, lines and letters"] = (refined, "")
+  tilt |= circle
   rows: dict[str, list[dict[str, Any]]] = {"tilt": [], "circle": []}
   for table, row, angles, ours, others in (
     ("tilt", tilt_row, tilts, tilt, _others(TILT)),
@@ -275,7 +274,7 @@ def compare(
 
 
 def main(argv: Sequence[str]) -> int:
-  """Trains what is not there yet, measures, writes the tables."""
+  """Measures what is not there yet, writes the tables."""
   p = cli.parser(
     "experiments/documents.py",
     "Measure configs/documents.py and others on real pages of text.",
@@ -284,25 +283,20 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument("--data", required=True, metavar="DIR")
   p.add_argument("--workdir", required=True, metavar="DIR")
   p.add_argument("--out", metavar="DIR", help="for the tables")
-  p.add_argument("--no_network", action="store_true")
+  p.add_argument("--model", default="documents", metavar="NAME")
   p.add_argument("--angles", type=int, default=ANGLES, metavar="N")
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
-  from rotjax.config import load
-  from rotjax.run import train
+  from rotjax.prediction import ready
 
-  run, work = None, pathlib.Path(args.workdir).absolute()
-  if not args.no_network:
-    run = work / "documents"
-    config = load.load("configs/documents.py")
-    if status := train.train(config, run, False):
-      return status
+  (model,) = ready.choose(args.model)
+  work = pathlib.Path(args.workdir).absolute()
   pages = {
     file.name: PIL.Image.open(file).convert("L")
     for file in sorted(pathlib.Path(args.data).glob("*.png"))
   }
-  rows = compare(pages, run, args.angles, work / "others")
+  rows = compare(pages, model, args.angles, work / "others")
   if args.out:
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,14 @@ Pages are drawn as configs/documents.py has them, but with the pixels of a scan,
 turned by chance and set level by their lines. Their statistics, see
 rotjax/prediction/letters.py, are kept in the work folder; the same command goes
 on where it was stopped. Every tenth page is held out. The second command writes
-the network that comes with rotjax.
+the network that comes with rotjax, with --fonts of a folder that holds, beside
+matplotlib's, those of Debian's packages culmus, fonts-freefont-ttf,
+fonts-liberation and, of fonts-noto-core, Noto Sans and Serif, regular and bold,
+for Latin, Hebrew, Devanagari, Thai, Georgian and Armenian.
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
@@ -42,13 +46,25 @@ class Page(NamedTuple):
   statistics: np.ndarray
 
 
-def page(number: int) -> Page | None:
-  """The page of a number; None where no lines are found in it."""
+@functools.cache
+def _faces(folder: str) -> Any:
+  from rotjax.data.ingest import fonts
+
+  return fonts.find(folder)
+
+
+def page(number: int, folder: str = "") -> Page | None:
+  """The page of a number; None where no lines are found in it.
+
+  Args:
+    number: of the page.
+    folder: of fonts, see `fonts.find`.
+  """
   from rotjax.data.ingest import fonts, page_layout, page_wear
   from rotjax.prediction import letters, lines
 
   rng = np.random.default_rng([3, number])
-  faces = fonts.find("")
+  faces = _faces(folder)
   face = fonts.choose(rng, faces)
   same = tuple(f for f in faces if f.script == face.script)
   drawn = page_wear.worn(rng, page_layout.page(rng, same, SIDE), 2)
@@ -61,13 +77,16 @@ def page(number: int) -> Page | None:
   return Page(face.script, letters.statistics(parts)) if parts else None
 
 
-def pages(folder: pathlib.Path, count: int) -> list[Page | None]:
+def pages(
+  folder: pathlib.Path, count: int, given_fonts: str = ""
+) -> list[Page | None]:
   """So many pages, in blocks that are kept in a folder."""
   every: list[Page | None] = []
   for start in tqdm.trange(0, count, _BLOCK, unit="block", disable=None):
     file = folder / f"pages-{start}.npz"
     if not file.exists():
-      made = [page(number) for number in range(start, start + _BLOCK)]
+      numbers = range(start, start + _BLOCK)
+      made = [page(number, given_fonts) for number in numbers]
       arrays = {
         f"{n}_{p.script}": p.statistics for n, p in enumerate(made) if p
       }
@@ -158,12 +177,18 @@ def main(argv: Sequence[str]) -> int:
   p.add_argument("--workdir", required=True, metavar="DIR")
   p.add_argument("--out", metavar="F.npz", help="for the network")
   p.add_argument("--pages", type=int, default=PAGES, metavar="N")
+  p.add_argument(
+    "--fonts",
+    default="",
+    metavar="DIR",
+    help="a folder of fonts; those of matplotlib if not",
+  )
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
   folder = pathlib.Path(args.workdir)
   folder.mkdir(parents=True, exist_ok=True)
-  every = pages(folder, args.pages)
+  every = pages(folder, args.pages, args.fonts)
   given, held_out = (
     [p for n, p in enumerate(every) if p and (n % _HELD_OUT == 0) == held]
     for held in (False, True)

@@ -13,6 +13,7 @@ def main(argv: Sequence[str]) -> int:
     "rotjax.demo",
     "Show a page in the browser: drop a picture there, see it upright, and how"
     " probable each direction is. Pictures stay on this machine.",
+    "  python -m rotjax.demo\n"
     "  python -m rotjax.demo --workdir runs/vonmises\n"
     "  python -m rotjax.demo --model model.bin --port 8000",
   )

@@ -36,6 +36,8 @@ _SIDE = 128
 _PARTS = 8
 # Lags along the height: a line is about 18 pixels high.
 _LAGS, _PAIR_LAGS = 21, 15
+# The least share of the probability that a half of the circle may have had.
+_LEAST = 1e-6
 # Statistics are squashed at so many standard deviations.
 _SQUASH = 3.0
 
@@ -89,8 +91,9 @@ def read(
 
   Returns:
     The answers turned by 180 degrees where the letters say so. The odds of
-    both ways up are those of the network and of the letters, multiplied; the
-    density of each answer is weighted by them.
+    both ways up are the letters' alone, and the density of each answer has
+    them: on rendered pages those of a network, which knows the layout, make
+    them worse (88.6 % of 79 pages right with them, 91.1 % without).
   """
   said = [
     log_odds(page, float(angle)) if not f.reason else 0.0
@@ -221,22 +224,21 @@ def _paper(page: PIL.Image.Image) -> int:
 def _weighted(
   answers: answers_lib.Answers, said: np.ndarray
 ) -> answers_lib.Answers:
-  """Answers whose odds against the opposite way up are changed.
+  """Answers with other odds against the opposite way up.
 
   Args:
     answers: of a full circle.
-    said: `[n]` what is added to the log odds of each answer.
+    said: `[n]` the log odds of each; 0 leaves an answer as it is.
   """
   off = angles_lib.difference(
     answers.ring_deg, answers.angle_deg[:, None], 360.0
   )
-  # A factor of exp(k cos): smooth, and exactly these odds between opposites.
-  log = answers.log_density + said[:, None] / 2 * np.cos(np.deg2rad(off))
-  log -= scipy.special.logsumexp(log, -1, keepdims=True)
-  log += scipy.special.logsumexp(answers.log_density, -1, keepdims=True)
-  turned = dataclasses.replace(answers, log_density=log)
-  wrong = (said < 0) & (turned.within(90.0) < 0.5)
-  angle_deg = answers.angle_deg + 180 * wrong
+  near, share = np.abs(off) < 90, answers.within(90.0)[:, None]
+  share = np.clip(share, _LEAST, 1 - _LEAST)
+  up = scipy.special.expit(said)[:, None]
+  factor = np.where(near, up / share, (1 - up) / (1 - share))
+  log_density = answers.log_density + np.where(said, np.log(factor).T, 0).T
+  angle_deg = angles_lib.wrap(answers.angle_deg + 180 * (said < 0), 360.0)
   return dataclasses.replace(
-    turned, angle_deg=angles_lib.wrap(angle_deg, 360.0)
+    answers, angle_deg=angle_deg, log_density=log_density
   )

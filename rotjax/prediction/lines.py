@@ -42,6 +42,8 @@ _SEARCHED = 0.99
 # What a page that is set by its lines is off by, as a rule: two times what was
 # measured on rendered pages, for lines that are not quite straight.
 SPREAD_DEG = 0.05
+# Of the largest, the energy at which a period across the lines is one of them.
+_NOTABLE = 0.3
 # The energy along lines, over the median of that of all turns.
 _LEAST_CONTRAST = 2.2
 
@@ -184,9 +186,15 @@ def level(page: PIL.Image.Image, angle_deg: float) -> tuple[np.ndarray, float]:
     return ink, 0.0
   spectrum, frequency = _strips(ink)
   # Weighted by the frequency: the blocks of a page are more uneven than its
-  # lines, and seldom.
+  # lines, and seldom. Of several peaks the longest period: at a half or a third
+  # of it are the lines' upper and lower halves.
   energy = frequency * np.abs(spectrum.sum(-1)) ** 2
-  return ink, 1 / float(frequency[np.argmax(energy)])
+  energy = scipy.ndimage.uniform_filter1d(energy, 3)
+  inner = energy[1:-1]
+  rises, falls = inner > energy[:-2], inner >= energy[2:]
+  peaks = np.flatnonzero(rises & falls & (inner >= _NOTABLE * energy.max()))
+  at = peaks[0] + 1 if peaks.size else int(np.argmax(energy))
+  return ink, 1 / float(frequency[at])
 
 
 def _steps(reach: float, step: float) -> np.ndarray:

@@ -208,9 +208,11 @@ def over_seeds(
   """Writes and returns the parent's summary.json over its seed-N/ folders, with
   what their ensemble reached."""
   summary = combine({seed: read(f) for seed, f in folders.items()})
-  ensemble = read(workdir / layout.ENSEMBLE)
-  kept = ("test", "test_interval", "test_other_warp")
-  summary["ensemble"] = {k: ensemble[k] for k in kept if k in ensemble}
+  # Of a run from before there were ensembles there is none.
+  if layout.is_tested(workdir / layout.ENSEMBLE):
+    ensemble = read(workdir / layout.ENSEMBLE)
+    kept = ("test", "test_interval", "test_other_warp")
+    summary["ensemble"] = {k: ensemble[k] for k in kept if k in ensemble}
   files.write_json(workdir / layout.SUMMARY, summary)
   return summary
 

@@ -16,6 +16,7 @@ import PIL.Image
 import pytest
 
 from rotjax import cli, demo
+from rotjax.config import shipped
 from rotjax.figures import ring
 from rotjax.prediction import predictor, reader
 from rotjax.prediction.demo import server
@@ -202,6 +203,7 @@ def test_wrong_arguments_are_one_line(monkeypatch, capsys, tmp_path, shown):
     out, err = capsys.readouterr()
     return caught.value.code, out, err.strip().splitlines()
 
+  monkeypatch.setattr(shipped, "FOLDER", tmp_path)
   for argv, words in (
     ([], "no model is chosen"),
     (["--workdir", tmp_path], "not a run folder"),

@@ -277,6 +277,7 @@ def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
       ".lock",
       "config.json",
       "identity.json",
+      "ensemble",
       "seed-0",
       "seed-1",
       "summary.json",

@@ -31,6 +31,7 @@ class Script(NamedTuple):
     leftwards: whether lines begin at the right.
     joined: letters stand for (final, initial, medial) forms in a row, as in
       Unicode's Arabic presentation forms, so that words need no shaping.
+    pointed: some texts have vowels as points below the letters and above.
     barred: words hang from a bar. None of matplotlib's fonts has Devanagari or
       Bengali; letters of an equal height below a bar are their like.
   """
@@ -40,6 +41,7 @@ class Script(NamedTuple):
   capitals: bool = False
   leftwards: bool = False
   joined: bool = False
+  pointed: bool = False
   barred: bool = False
 
 
@@ -61,7 +63,9 @@ SCRIPTS = {
   "greek": Script("αοιετσνηυρπκμλςωγδθφχβξζψάέίόή", 1.5, capitals=True),
   "armenian": Script("աներիոկմտւլվսդհգյշցբթքպզ", 0.5, capitals=True),
   "georgian": Script("აიედნბრსმოვლუგთხცშქკპტზჩ", 0.5),
-  "hebrew": Script("יוהלאתרבשמדנחעקפםגטצזכסןךף", 2, leftwards=True),
+  "hebrew": Script(
+    "יוהלאתרבשמדנחעקפםגטצזכסןךף", 2, leftwards=True, pointed=True
+  ),
   "arabic": Script(_ARABIC, 1.5, leftwards=True, joined=True),
   "barred": Script("nvaursmzxcoenaqwgp", 1.5, barred=True),
   "devanagari": Script("करनसमतयहपवलदबगजशटचधभखथणफअउइएघ", 2),

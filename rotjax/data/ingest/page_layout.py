@@ -34,6 +34,7 @@ class _Style:
   indent: float
   gap: float
   ink: int
+  pointed: bool = False
 
   @property
   def font(self):
@@ -112,6 +113,7 @@ def _style(rng, faces, width, height, side) -> _Style:
   size = min(size, height / 4, width / 9)
   pitch = float(rng.uniform(1.05, 1.7))
   indented = rng.random() < 0.5
+  pointed = fonts.SCRIPTS[face.script].pointed and rng.random() < 0.4
   return _Style(
     face=face,
     size=max(round(size), 3),
@@ -122,6 +124,7 @@ def _style(rng, faces, width, height, side) -> _Style:
     indent=float(rng.uniform(1, 3)) * size if indented else 0.0,
     gap=(0.0 if indented else float(rng.uniform(0.3, 1.2))) * pitch * size,
     ink=int(rng.integers(0, 90)),
+    pointed=pointed,
   )
 
 
@@ -324,6 +327,8 @@ class _Setter:
       font=style.font,
       stroke_width=self._thick // 2 if bold else 0,
     )
+    if style.pointed:
+      self._points(x, y, text)
     if fonts.SCRIPTS[style.face.script].barred:
       left, top, right, _ = style.font.getbbox("x" * len(text))
       right = style.font.getlength(text)
@@ -332,3 +337,25 @@ class _Setter:
         fill=style.ink,
         width=max(round(style.size / 9), 1),
       )
+
+  def _points(self, x, y, text) -> None:
+    """Draws vowels: dots or a bar below most letters, a dot above some."""
+    style, rng = self._style, self._rng
+    base, r = y + style.font.getmetrics()[0], style.size / 20
+
+    def dot(x, y):
+      self._draw.ellipse((x - r, y - r, x + r, y + r), fill=style.ink)
+
+    for i in range(len(text)):
+      left, right = (style.font.getlength(text[:n]) for n in (i, i + 1))
+      middle = x + (left + right) / 2
+      dots = int(rng.integers(0, 4))
+      low = base + 0.18 * style.size
+      if dots == 3 and rng.random() < 0.6:
+        box = (middle - 3 * r, low - r / 2, middle + 3 * r, low + r / 2)
+        self._draw.rectangle(box, fill=style.ink)
+      else:
+        for n in range(dots):
+          dot(middle + 3 * r * (n - (dots - 1) / 2), low)
+      if rng.random() < 0.1:
+        dot(middle, base - 0.75 * style.size)
