@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 
 from experiments import documents
+from rotjax.config import shipped
 
 
 @pytest.fixture(name="pages")
@@ -57,7 +58,8 @@ def test_the_tables_of_a_few_views(tmp_path, monkeypatch):
   for others in ("TILT", "CIRCLE"):
     monkeypatch.setattr(documents, others, {})
   pages = {"a.png": PIL.Image.new("L", (60, 40), 255)}
-  rows = documents.compare(pages, None, 2, tmp_path)
+  model = shipped.FOLDER / "documents"
+  rows = documents.compare(pages, model, 2, tmp_path)
   (always, lines, *_) = rows["tilt"]
   assert always["method"] == "always 0°" and 0 < always["MAE (°)"] < 15
   # A blank page has none.
@@ -65,4 +67,6 @@ def test_the_tables_of_a_few_views(tmp_path, monkeypatch):
   documents.write_table(tmp_path / "tilt", rows["tilt"])
   with open(tmp_path / "tilt.csv") as file:
     assert len(list(csv.DictReader(file))) == len(rows["tilt"])
+  names = [row["method"] for row in rows["circle"]]
+  assert names == ["rotjax, network", "rotjax, network, lines and letters"]
   assert "| always 0° | " in (tmp_path / "tilt.md").read_text()

@@ -44,6 +44,7 @@ _SEARCHED = 0.99
 SPREAD_DEG = 0.05
 # Of the largest, the energy at which a period across the lines is one of them.
 _NOTABLE = 0.3
+NO_LINES = "no lines"
 # The energy along lines, over the median of that of all turns.
 _LEAST_CONTRAST = 2.2
 
@@ -95,11 +96,11 @@ def refined(
     answers.ring_deg, answers.angle_deg[:, None], answers.period_deg
   )
   found = [
-    refine(page, float(angle), reach_deg(offset, mass))
-    if np.isfinite(angle)
-    else Found(float(angle), reason="no answer")
-    for page, angle, offset, mass in zip(
-      pages, answers.angle_deg, offsets, answers.mass, strict=True
+    _refined(page, float(angle), float(also), reach_deg(offset, mass))
+    for page, angle, also, offset, mass in zip(
+      *(pages, answers.angle_deg, answers.second_mode()[0]),
+      *(offsets, answers.mass),
+      strict=True,
     )
   ]
   angle_deg = np.array([f.angle_deg for f in found])
@@ -109,6 +110,20 @@ def refined(
     ),
     found,
   )
+
+
+def _refined(page, angle_deg, also_deg, reach_deg) -> Found:
+  """By the lines at an answer, or else at the network's second one."""
+  if not np.isfinite(angle_deg):
+    return Found(angle_deg, reason="no answer")
+  found = refine(page, angle_deg, reach_deg)
+  if found.reason != NO_LINES or np.isnan(also_deg):
+    return found
+  other = refine(page, also_deg, reach_deg)
+  if other.reason:
+    return found
+  moved = (other.angle_deg - angle_deg + 180) % 360 - 180
+  return Found(other.angle_deg, moved)
 
 
 def reach_deg(offset_deg: np.ndarray, mass: np.ndarray) -> float:
@@ -157,7 +172,7 @@ def refine(
   near = np.abs(wide) <= reach_deg + _COARSE_STEP_DEG / 2
   at = int(np.argmax(np.where(near, energy, -1)))
   if not energy[at] > _LEAST_CONTRAST * np.median(energy):
-    return Found(angle_deg, reason="no lines")
+    return Found(angle_deg, reason=NO_LINES)
   if at in (0, len(wide) - 1) or energy[at] < max(energy[at - 1 : at + 2]):
     return Found(angle_deg, reason="lines beyond the network's spread alone")
   fine = wide[at] + _steps(2 * _COARSE_STEP_DEG, _FINE_STEP_DEG)

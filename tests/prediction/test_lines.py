@@ -195,3 +195,24 @@ def test_refined_answers_keep_their_densities(seen):
   for angle, f, (_, true, _) in zip(after.angle_deg, found, seen):
     assert _off(angle, true) <= 0.05 and f.reason == ""
   assert after.log_density is before.log_density
+
+
+def test_where_the_first_answer_has_no_lines_the_second_is_looked_at(seen):
+  page, true, _ = seen[0]
+  ring = answers_lib.Answers(np.zeros(1), np.zeros((1, 720))).ring_deg
+
+  def told(first, second):
+    density = [
+      0.6 * np.exp(50 * (np.cos(np.deg2rad(ring - first)) - 1))
+      + 0.4 * np.exp(50 * (np.cos(np.deg2rad(ring - second)) - 1))
+    ]
+    return answers_lib.Answers(
+      np.array([(first + 180) % 360 - 180]), np.log(np.stack(density) + 1e-12)
+    )
+
+  answers, (found,) = lines.refined(told(true + 91, true + 1), [page])
+  assert not found.reason and _off(answers.angle_deg[0], true) < 0.2
+  assert _off(found.moved_deg, -91) < 2
+  # Of two that have none, the first stays.
+  _, (found,) = lines.refined(told(true + 91, true - 91), [page])
+  assert found.reason == lines.NO_LINES and found.moved_deg == 0
