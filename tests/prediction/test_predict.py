@@ -724,7 +724,6 @@ def test_wrong_arguments_are_one_line(monkeypatch, capsys, run, tmp_path):
     (["--workdir", tmp_path, "x"], "not a run folder"),
     (["--workdir", tmp_path / "seeds", "x"], "seed-0"),
     (["--workdir", run], "required: PATH"),
-    (["x.png"], "--model"),
     (["--workdir", run, "--model", run, "x"], "not allowed with"),
     (["--workdir", run, "--fit", "odd", "x"], "expand"),
     (["--workdir", run, "--upright", tmp_path / "file", "x"], "not a folder"),
