@@ -25,6 +25,7 @@ import tqdm
 
 from rotjax import cli
 from rotjax.cli import environment
+from rotjax.data import content
 
 PAGES = 2000
 SIDE = 900  # of a page, pixels
@@ -110,29 +111,21 @@ def train(given: Sequence[Page]) -> Any:
   from rotjax.prediction import letters
 
   scale = np.concatenate([p.statistics for p in given]).std(0) + 1e-6
-  count = len(scale)
-  blank = letters.Network(
-    scale,
-    *(np.zeros(shape, np.float32) for shape in (count, (count, HIDDEN))),
-    *(np.zeros(HIDDEN, np.float32) for _ in range(2)),
-  )
-  seen = [blank.squashed(p.statistics) for p in given]
-  rng = np.random.default_rng(0)
-  params = {
-    "linear": jnp.zeros(count),
-    "weight": jnp.asarray(rng.normal(0, count**-0.5, (count, HIDDEN))),
-    "bias": jnp.zeros(HIDDEN),
-    "out": jnp.asarray(rng.normal(0, 0.1, HIDDEN)),
+  seen = [letters.squashed(p.statistics, scale) for p in given]
+  count, rng = len(scale), np.random.default_rng(0)
+  first = {
+    "linear": np.zeros(count),
+    "weight": rng.normal(0, count**-0.5, (count, HIDDEN)),
+    "bias": np.zeros(HIDDEN),
+    "out": rng.normal(0, 0.1, HIDDEN),
   }
-  params = jax.tree.map(lambda x: x.astype(jnp.float32), params)
+  params = {name: jnp.asarray(x, jnp.float32) for name, x in first.items()}
   rule = optax.adamw(
     optax.cosine_decay_schedule(RATE, STEPS), weight_decay=DECAY
   )
 
   def loss(params, mean):
-    hidden = mean @ params["weight"]
-    odd = jnp.tanh(hidden + params["bias"]) - jnp.tanh(params["bias"] - hidden)
-    log_odds = odd @ params["out"] + mean @ params["linear"]
+    log_odds = letters.Network(scale, **params).log_odds(mean)
     # Upside down they are the negative: one side is enough.
     return jnp.logaddexp(0.0, -log_odds).mean()
 
@@ -156,8 +149,12 @@ def train(given: Sequence[Page]) -> Any:
 
 def report(network: Any, held_out: Sequence[Page]) -> str:
   """A line a script: how many of its pages come out the right way up."""
-  means = [network.squashed(p.statistics).mean(0) for p in held_out]
-  odds = network.log_odds(np.stack(means))
+  from rotjax.prediction import letters
+
+  means = [
+    letters.squashed(p.statistics, network.scale).mean(0) for p in held_out
+  ]
+  odds = np.asarray(network.log_odds(np.stack(means)))
   scripts = np.array([p.script for p in held_out])
   text = [f"{'script':12s} pages right  nats"]
   for name in (*sorted(set(scripts)), "all"):
@@ -186,7 +183,9 @@ def main(argv: Sequence[str]) -> int:
   cli.add_common_flags(p)
   args = p.parse_args(argv)
   environment.use_compile_cache(not args.no_compile_cache)
-  folder = pathlib.Path(args.workdir)
+  names = sorted(pathlib.Path(face.path).name for face in _faces(args.fonts))
+  # Pages of other fonts are other pages.
+  folder = pathlib.Path(args.workdir) / content.digest(names)
   folder.mkdir(parents=True, exist_ok=True)
   every = pages(folder, args.pages, args.fonts)
   given, held_out = (

@@ -20,6 +20,8 @@ import functools
 import pathlib
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import scipy.special
@@ -57,16 +59,23 @@ class Network(NamedTuple):
   bias: np.ndarray
   out: np.ndarray
 
-  def squashed(self, statistics: np.ndarray) -> np.ndarray:
-    """What is averaged over the parts of a page, `[..., F]`."""
-    return _SQUASH * np.tanh(statistics / (_SQUASH * self.scale))
-
-  def log_odds(self, mean: np.ndarray) -> np.ndarray:
+  def log_odds(self, mean: np.ndarray) -> jax.Array:
     """`[..., F]` means of `squashed` -> `[...]` log odds of being upright."""
     ahead, back = (
-      np.tanh(sign * mean @ self.weight + self.bias) for sign in (1, -1)
+      jnp.tanh(sign * mean @ self.weight + self.bias) for sign in (1, -1)
     )
     return (ahead - back) @ self.out + mean @ self.linear
+
+
+def squashed(statistics: np.ndarray, scale: np.ndarray) -> np.ndarray:
+  """`[..., F]` statistics as they are averaged over the parts of a page.
+
+  Args:
+    statistics: see `statistics`.
+    scale: `[F]` of a `Network`.
+  """
+  bounded = _SQUASH * np.tanh(statistics / (_SQUASH * scale))
+  return bounded.astype(np.float32)
 
 
 @functools.cache
@@ -116,7 +125,8 @@ def log_odds(page: PIL.Image.Image, angle_deg: float) -> float:
   if not cut:
     return 0.0
   weighs = network()
-  return float(weighs.log_odds(weighs.squashed(statistics(cut)).mean(0)))
+  mean = squashed(statistics(cut), weighs.scale).mean(0)
+  return float(weighs.log_odds(mean))
 
 
 def statistics(parts: Sequence[PIL.Image.Image]) -> np.ndarray:

@@ -102,7 +102,7 @@ def test_the_network_is_odd():
   odds = network.log_odds(mean)
   np.testing.assert_allclose(network.log_odds(-mean), -odds, atol=1e-9)
   assert network.log_odds(0 * mean[0]) == 0
-  squashed = network.squashed(100 * mean)
+  squashed = letters.squashed(100 * mean, network.scale)
   assert np.abs(squashed).max() <= 3
 
 
