@@ -123,15 +123,22 @@ class Folder:
       now = {**journal.stamp(source), "settings": self.settings}
       for entry in journal.of(self.path).of_source(source):
         if {key: entry.get(key) for key in now} == now:
-          if (self.path / entry["name"]).stat().st_size == entry["bytes"]:
+          if self._is_whole(entry):
             return entry["rows"]
     return None
 
   def rows(self) -> Iterator[dict[str, Any]]:
     """Of all results with these settings, what was told of them."""
     for entry in journal.of(self.path):
-      if entry.get("settings") == self.settings:
+      # A result is noted before it is written: a call may have been stopped
+      # between the two.
+      if entry.get("settings") == self.settings and self._is_whole(entry):
         yield from entry.get("rows", ())
+
+  def _is_whole(self, entry) -> bool:
+    with contextlib.suppress(OSError, KeyError):
+      return (self.path / entry["name"]).stat().st_size == entry["bytes"]
+    return False
 
   def check_new(self, name: pathlib.PurePath) -> None:
     """Refuses a result whose name is taken, before any work is done for it.
