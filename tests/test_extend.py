@@ -51,6 +51,7 @@ def _train(overrides, folder):
   return found
 
 
+@pytest.mark.slow
 def test_head(tmp_path):
   path = "my_package.cauchy_head.Cauchy"
   found = _train({"head.name": path, "head.uniform": "0.1"}, tmp_path / "run")
@@ -89,6 +90,7 @@ def test_backbone(tmp_path):
   assert found["parameters"] == convolution + norm + last
 
 
+@pytest.mark.slow
 def test_dataset(tmp_path):
   from my_package import small_digits
 

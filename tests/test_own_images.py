@@ -87,6 +87,7 @@ def test_trained_on_a_folder_and_scored_on_turned_pictures(
     train.train(config, tmp_path / "no")
 
 
+@pytest.mark.slow
 def test_training_on_a_table_of_turned_pictures(
   pictures, tmp_path, monkeypatch
 ):

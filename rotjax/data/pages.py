@@ -20,7 +20,7 @@ from rotjax.data.ingest import fonts, page_layout, page_wear
 from rotjax.data.store import location, prepare, read, records
 
 # To be raised whenever the same options would give other pages.
-_FORMAT = 2
+_FORMAT = 3
 # Pages are drawn so many times larger than they are kept.
 _SCALE = 3
 

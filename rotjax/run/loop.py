@@ -158,13 +158,13 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     for run in runs:
       run.open(step, config.checkpoint.keep)
     while True:
-      # What the new layers alone have reached is a result, too.
-      if due(config.eval.every_steps or config.num_steps) or (
-        step == 0 and config.head_first.views
-      ):
+      # What the new layers alone have reached is a result, too, and a kill
+      # must not cost it.
+      begun = step == 0 and config.head_first.views > 0
+      if begun or due(config.eval.every_steps or config.num_steps):
         recorder.flush()
         validate()
-      if due(config.checkpoint.every_steps):
+      if begun or due(config.checkpoint.every_steps):
         recorder.flush()
         save()
       if recorder.told if together else stop.up:

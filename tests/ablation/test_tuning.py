@@ -48,6 +48,7 @@ def test_a_diverging_value_loses_and_all_diverging_is_an_error(tmp_path):
     tuning.tune(config, tmp_path / "b", tuning.Budget((1e30,), 4))
 
 
+@pytest.mark.slow
 def test_any_field_can_be_chosen(tmp_path):
   config = _config(**{"head.name": "bins", "head.num_bins": 36})
   result = tuning.tune(
@@ -60,6 +61,7 @@ def test_any_field_can_be_chosen(tmp_path):
     tuning.tune(config, tmp_path, tuning.Budget(()))
 
 
+@pytest.mark.slow
 def test_scales_follow_the_rate_in_the_arms_that_have_them(tmp_path):
   budget = tuning.Budget(
     (1e-6, 1e-2), 2, scales={"head.width_deg": (5.0, 40.0)}

@@ -79,6 +79,7 @@ def test_quick_with_peers(name, tmp_path):
     assert "torch.compile left out: --quick" in text
 
 
+@pytest.mark.slow
 def test_gpu_without_an_accelerator_is_one_line():
   done = run(FOLDER / "gpu.py", "--quick", status=2)
   assert len(done.stderr.splitlines()) == 1 and "--allow_cpu" in done.stderr

@@ -38,6 +38,7 @@ def _main(tmp_path, variables, before=(), **options):
   )
 
 
+@pytest.mark.slow
 def test_training_where_every_variable_and_the_locale_are_odd(tmp_path):
   done = _main(
     tmp_path,
@@ -67,6 +68,7 @@ def test_training_where_every_variable_and_the_locale_are_odd(tmp_path):
   assert summary["test"]["mae_deg"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_full_stdout_and_a_closed_one_lose_nothing(tmp_path):
   with open("/dev/full", "w") as full:

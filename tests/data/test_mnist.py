@@ -143,6 +143,7 @@ def silent_port():
     yield server.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_dead_network_costs_less_than_5_seconds(
   helpers, silent_port, tmp_path
 ):

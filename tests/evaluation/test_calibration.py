@@ -367,8 +367,10 @@ HONEST = [
   *((honest_cauchy, gamma) for gamma in (1e-3,)),
   *((honest_mixture, kappa) for kappa in (1e5,)),
   *((honest_fourier, kappa) for kappa in (5e3,)),
-  *((honest_bins, num_bins) for num_bins in (77, 360, 3600)),
-  *((honest_bits, num_bits) for num_bits in (8, 10, 12)),
+  *((honest_bins, num_bins) for num_bins in (77, 360)),
+  pytest.param(honest_bins, 3600, marks=pytest.mark.slow),
+  *((honest_bits, num_bits) for num_bits in (8, 10)),
+  pytest.param(honest_bits, 12, marks=pytest.mark.slow),
   *((honest_shifted, num_bins) for num_bins in (50,)),
 ]
 

@@ -128,6 +128,7 @@ def _snapshot(folder):
   }
 
 
+@pytest.mark.slow
 def test_a_narrow_run_is_neither_evaluated_nor_told_so(runs, tmp_path):
   run, out = runs / "narrow", tmp_path / "model.bin"
   before = _snapshot(run)

@@ -45,10 +45,10 @@ def _draw(folder, backend):
   [
     # Of a notebook, in a command that it starts: not installed here.
     ("module://no_such_inline.backend_inline", None),
-    ("nonsense", None),
+    pytest.param("nonsense", None, marks=pytest.mark.slow),
     # Needs a display.
     ("TkAgg", "tkagg"),
-    ("svg", "svg"),
+    pytest.param("svg", "svg", marks=pytest.mark.slow),
   ],
 )
 def test_a_backend_is_kept_where_it_exists_and_stops_no_figure(

@@ -135,6 +135,7 @@ def test_every_second_derivative_equals_float64_differences(by, mode):
   assert size > 1
 
 
+@pytest.mark.slow
 def test_the_issues_hessian_in_the_shift_is_not_zero():
   # Of a sum of squares the Hessian is not that of one linear in the image.
   (image, angle, center, shift, _), _ = case(3)
@@ -202,6 +203,7 @@ def test_a_gradient_in_the_image_is_differentiable_in_the_angle():
   np.testing.assert_allclose(again, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vmapped_hessians_are_those_of_each():
   (image, _, center, _, _), weights = case()
   weights = np.float32(weights)

@@ -82,6 +82,7 @@ def audited():
   return config, examine.run(config, given)
 
 
+@pytest.mark.slow
 def test_the_wrong_centre_is_told_with_its_cue_and_its_control(audited):
   _, found = audited
   assert found["outcome"] == "leaks"

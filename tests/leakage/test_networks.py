@@ -20,6 +20,7 @@ def _gains(backbone, pixel_range="unit"):
   return network.fit(images, 0).gain(images, 1)
 
 
+@pytest.mark.slow
 def test_one_that_turns_has_as_many_harmonics_as_it_can_tell():
   small = polar.Polar(num_angles=16, num_radii=4, widths=(8,))
   gains = _gains(small)

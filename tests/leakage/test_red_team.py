@@ -34,6 +34,7 @@ def _verdict(sampler, view, sources):
   return outcome, findings
 
 
+@pytest.mark.slow
 def test_strokes_through_a_clean_view_do_not_leak(strokes):
   outcome, findings = _verdict(_view(), _view(), strokes)
   assert outcome != "leaks"

@@ -129,6 +129,7 @@ def test_a_picture_gets_the_evaluations_own_answer(run, tmp_path, request):
     assert found == pytest.approx(value, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_blurred_view_blurs_here_too(tmp_path):
   folder = _train(tmp_path / "run", **QUARTERS, num_steps=2, view__blur=1.2)
   turned, arrays = _turned(folder, 4)

@@ -181,6 +181,7 @@ page.write(folder / "report.html", sweep_page.build(folder))
 """
 
 
+@pytest.mark.slow
 def test_files_are_utf_8_whatever_the_locale(tmp_path):
   name = "κ 中文 ±"
   folder = tmp_path / "sweep"

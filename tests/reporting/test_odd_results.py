@@ -181,17 +181,18 @@ def test_a_seed_that_lacks_a_metric(tmp_path):
   assert "90th percentile" not in "".join(words.text)
 
 
-@pytest.mark.parametrize(
-  "missing",
-  [
+def test_a_summary_of_an_older_version(tmp_path):
+  """Each misses something else, and one of them all of it."""
+  fields = (
     *("leaks", "versions", "device", "protocol", "parameters", "seconds"),
     *("seed", "config_name", "step"),
-  ],
-)
-def test_a_summary_of_an_older_version(tmp_path, missing):
-  plan = synthetic.finished_sweep(tmp_path, {"a": 4.0, "b": 6.0}, 1)
-  folder = manifest.seed_folders(tmp_path, plan.arms[0])[0]
-  _edit(folder, lambda summary: summary.pop(missing))
+  )
+  maes = {f"no-{field}": 4.0 for field in fields} | {"none": 6.0}
+  plan = synthetic.finished_sweep(tmp_path, maes, 1)
+  for arm in plan.arms:
+    folder = manifest.seed_folders(tmp_path, arm)[0]
+    missing = [f for f in fields if arm.name in (f"no-{f}", "none")]
+    _edit(folder, lambda summary, m=missing: [summary.pop(f) for f in m])
   table = tables.build(plan, tmp_path)
   _every_format(table, tmp_path)
   pages.assert_alone(sweep_page.build(tmp_path))

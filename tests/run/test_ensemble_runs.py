@@ -78,6 +78,7 @@ def test_a_folder_of_seeds_predicts_together(run, tmp_path):
     finished.open_run(run)
 
 
+@pytest.mark.slow
 def test_evaluated_elsewhere_it_keeps_its_calibration(run):
   config = train.config_of(run, {"eval.num_angles": 2})
   assert train.evaluate(config, run) == 0

@@ -46,6 +46,7 @@ def _snapshot(folder):
   }
 
 
+@pytest.mark.slow
 def test_other_data_are_scored_beside_the_run(finished, capsys):
   before = _snapshot(finished)
   other = _config(optim__ema_decay=0.5, data__classes=(5, 8))
@@ -140,6 +141,7 @@ def test_data_that_changed_are_scored_beside_the_run(finished, caplog):
   assert before.items() <= _snapshot(finished).items()
 
 
+@pytest.mark.slow
 def test_seeds_are_scored_again_by_their_parent(tmp_path, capsys):
   run = tmp_path / "run"
   config = _config(optim__ema_decay=0.5, num_seeds=2)

@@ -69,6 +69,7 @@ def test_a_run_begins_with_them_and_notes_their_digest(begun):
   assert not np.array_equal(kernel(best), expected)
 
 
+@pytest.mark.slow
 def test_neither_resuming_nor_starting_from_it_needs_the_file(begun, tmp_path):
   folder, weights = begun
   resumed = tmp_path / "run"

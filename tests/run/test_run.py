@@ -268,6 +268,7 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(
   assert _records(tmp_path / "run") == _records(finished)
 
 
+@pytest.mark.slow
 def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
   for mode in ("off", "on"):
     folder = tmp_path / mode
@@ -296,6 +297,7 @@ def test_seeds_one_after_another_and_together_have_the_same_folders(tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_a_seed_of_several_equals_its_own_single_run(tmp_path):
   train.train(_config(num_seeds=2), tmp_path / "two")
   train.train(_config(seed=1), tmp_path / "one")
@@ -495,6 +497,7 @@ def test_a_second_test_that_fails_costs_nothing_of_the_first(
   assert layout.is_finished(folder)
 
 
+@pytest.mark.slow
 def test_classes_and_a_four_way_task_are_broken_down(tmp_path):
   config = _config(
     num_steps=2,
@@ -515,6 +518,7 @@ def test_classes_and_a_four_way_task_are_broken_down(tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_a_restricted_range_and_period_state_their_own_chance(tmp_path):
   config = _config(
     angles__range_deg=(-45.0, 45.0),
@@ -576,6 +580,7 @@ def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
   assert "extended_from" not in _summary(folder)
 
 
+@pytest.mark.slow
 def test_seeds_go_on_for_more_steps(tmp_path):
   folder = tmp_path / "run"
   train.train(_config(num_steps=6, num_seeds=2, **CONSTANT), folder)

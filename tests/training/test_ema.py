@@ -191,6 +191,7 @@ def _apart(a, b):
   return np.abs(angles_lib.wrap(a - b, 360.0))
 
 
+@pytest.mark.slow
 def test_every_reader_of_a_run_takes_both_or_neither(finished, tmp_path):
   folder, built, state = finished
   pictures = built.dataset.load("test").images[:8]

@@ -109,6 +109,7 @@ def test_a_batch_that_devices_do_not_divide_is_refused():
       executors.build(name, experiment.make_step, 15, 1, jax.devices()[:4])
 
 
+@pytest.mark.slow
 def test_a_batch_may_bring_its_own_images():
   # What streams through the host is not resident, and trains alike.
   experiment = training.experiment(BATCH_NORM_AND_DROPOUT)

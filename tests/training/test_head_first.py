@@ -104,6 +104,7 @@ def test_the_new_layers_learn_and_nothing_else_changes(caplog):
   assert len(losses) == 60 and losses[-1] < losses[0] - 0.3
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_into_memory_is_fewer_views(caplog):
   # Six features of two bytes each: a MB holds 87,381 views.
   with caplog.at_level(logging.INFO, "rotjax"):
@@ -174,19 +175,30 @@ def test_a_run_trains_its_head_first_and_once(tmp_path, caplog, monkeypatch):
 
   until_due = loop._steps_until_due
 
-  def told(config, step):
+  def told(config, step, at_once):
     if step == 1:
       signal.raise_signal(signal.SIGUSR1)
-    return until_due(config, step)
+    return until_due(config, step, at_once)
+
+  def killed(config, step, at_once):
+    if step == 1:
+      raise MemoryError
+    return until_due(config, step, at_once)
 
   with monkeypatch.context() as patched:
     patched.setattr(loop, "_steps_until_due", told)
     assert run("parts") == (stopping.EXIT_STATUS, 1)
-  assert run("parts") == (0, 0)
-  whole, parts = (
-    npz.load(tmp_path / name / "predictions.npz") for name in ("whole", "parts")
-  )
-  np.testing.assert_array_equal(whole["predicted_deg"], parts["predicted_deg"])
+    patched.setattr(loop, "_steps_until_due", killed)
+    with pytest.raises(MemoryError):
+      run("rest")
+  for name in ("parts", "rest"):
+    assert run(name) == (0, 0)
+  predicted = [
+    npz.load(tmp_path / name / "predictions.npz")["predicted_deg"]
+    for name in ("whole", "parts", "rest")
+  ]
+  np.testing.assert_array_equal(predicted[0], predicted[1])
+  np.testing.assert_array_equal(predicted[0], predicted[2])
 
 
 def test_a_signal_in_it_leaves_nothing_and_starts_again(tmp_path, monkeypatch):

@@ -74,6 +74,7 @@ def _temporary(parts):
   return program.memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.slow
 def test_a_part_at_a_time_takes_less_memory():
   assert _temporary(parts=8) < _temporary(parts=1) / 3
 

@@ -34,7 +34,9 @@ def _shape(*shape, dtype=np.float32):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(
+  "setting", [pytest.param("strict", marks=pytest.mark.slow), "x64"]
+)
 def test_step_and_evaluation_keep_their_types(setting, case):
   built = training.experiment({**training.SMALL, **SMALL, **case})
   finer = built.view.finer_shape((28, 28, 1))
@@ -66,6 +68,7 @@ def test_step_and_evaluation_keep_their_types(setting, case):
   assert {m.dtype for m in metrics.values()} == {np.dtype("float32")}
 
 
+@pytest.mark.slow
 def test_the_numbers_of_x64_are_the_same():
   built = training.experiment(
     {**training.BATCH_NORM_AND_DROPOUT, "angles.distribution": "grid"}

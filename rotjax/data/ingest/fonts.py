@@ -1,7 +1,9 @@
 """Fonts and the scripts that they can write.
 
-Words are drawn by chance from a script's letters, the frequent ones more often:
-a page needs lines that look like text, not text that says anything.
+Words are drawn by chance from a script's letters, as often as texts have them:
+a page needs lines that look like text, not text that says anything. What rises
+above a line and what hangs below it tells which way up it is, and some letters
+that do so are frequent, others rare.
 """
 
 import functools
@@ -25,7 +27,7 @@ class Script(NamedTuple):
   """A way of writing.
 
   Attributes:
-    letters: frequent ones first, as far as that matters.
+    letters: the most frequent one first.
     share: of the pages where all scripts can be written, unnormalised.
     capitals: whether sentences begin with a capital letter.
     leftwards: whether lines begin at the right.
@@ -60,11 +62,11 @@ _ARABIC = "".join(
 SCRIPTS = {
   "latin": Script("etaoinsrhldcumfpgwybvkxjqzéäüöçñ", 8, capitals=True),
   "cyrillic": Script("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэф", 2, capitals=True),
-  "greek": Script("αοιετσνηυρπκμλςωγδθφχβξζψάέίόή", 1.5, capitals=True),
+  "greek": Script("αοιετσνηυρπκμλςίόάωέγδήθχφβξζψ", 1.5, capitals=True),
   "armenian": Script("աներիոկմտւլվսդհգյշցբթքպզ", 0.5, capitals=True),
   "georgian": Script("აიედნბრსმოვლუგთხცშქკპტზჩ", 0.5),
   "hebrew": Script(
-    "יוהלאתרבשמדנחעקפםגטצזכסןךף", 2, leftwards=True, pointed=True
+    "יהולארתבמשעםנכדחקפסןזטגצךףץ", 2, leftwards=True, pointed=True
   ),
   "arabic": Script(_ARABIC, 1.5, leftwards=True, joined=True),
   "barred": Script("nvaursmzxcoenaqwgp", 1.5, barred=True),
@@ -95,9 +97,10 @@ class Face(NamedTuple):
     script = SCRIPTS[self.script]
     dense = self.script in ("han", "kana", "hangul", "thai")
     length = 1 + int(rng.gamma(3, 3 if dense else 1.4))
-    # Letters' frequencies fall off about as one over their rank.
-    weights = 1 / (np.arange(len(self.letters)) + 3.0)
-    drawn = rng.choice(len(self.letters), length, p=weights / weights.sum())
+    # The law of letters' ranks, which fits many languages (Gusein-Zade 1988).
+    count = len(self.letters)
+    weights = np.log((count + 1) / (np.arange(count) + 1))
+    drawn = rng.choice(count, length, p=weights / weights.sum())
     letters = [self.letters[i] for i in drawn]
     if script.joined and length > 1:
       # As drawn from the left: final, medial ones, initial.
