@@ -205,6 +205,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
   # Pictures that are turned already, not turned any further.
   "as_found": {"angles.distribution": "values", "angles.values_deg": (0.0,)},
 }
+# Of sweeps over photos: on digits, which need no photos and no network.
+PHOTOS_SMOKE: dict[str, Any] = {
+  **VARIANTS["smoke"],
+  "num_seeds": 1,
+  # All of a digit, larger than it is.
+  "view.size": 32,
+  "view.crop": "none",
+  "view.zoom": 1.0,
+  "view.radius_range": (1.0, 1.0),
+  "model.weights": "",
+  "head_first.views": 1,
+  "head_first.epochs": 1,
+}
 
 
 def make(
