@@ -17,6 +17,7 @@ from tests import test_pages
 
 CLUSTER = pathlib.Path("experiments/cluster")
 SCRIPTS = sorted([*CLUSTER.rglob("*.sbatch"), *CLUSTER.rglob("*.sh")])
+JOBSETS = sorted((CLUSTER / "k8s").glob("*.yaml"))
 
 
 def _program(folder, name, text):
@@ -67,19 +68,37 @@ def _commands():
   for page in [*SCRIPTS, *sorted(CLUSTER.rglob("README.md"))]:
     for module, argv in _shown(page.read_text()):
       yield pytest.param(module, argv, id=f"{page.parent.name}/{page.name}")
-  for container in _containers():
+  for file in JOBSETS:
+    (container,) = _pod(_read(file))["containers"]
     python, flag, module, *argv = container["command"]
     assert (python, flag) == ("python", "-m")
-    yield pytest.param(module, argv, id="k8s/jobset.yaml")
+    yield pytest.param(module, argv, id=f"k8s/{file.name}")
 
 
-def _jobset():
-  return yaml.safe_load((CLUSTER / "k8s" / "jobset.yaml").read_text())
+def _read(jobset):
+  return yaml.safe_load(jobset.read_text())
 
 
-def _containers():
-  for replicated in _jobset()["spec"]["replicatedJobs"]:
-    yield from replicated["template"]["spec"]["template"]["spec"]["containers"]
+def _job(jobset):
+  (replicated,) = jobset["spec"]["replicatedJobs"]
+  assert replicated["replicas"] == 1
+  return replicated["template"]["spec"]
+
+
+def _pod(jobset):
+  return _job(jobset)["template"]["spec"]
+
+
+def _check_workdir_is_shared(pod):
+  """The workdir is on a volume that is there, and is no pod's own."""
+  argv = pod["containers"][0]["command"]
+  workdir = pathlib.Path(argv[argv.index("--workdir") + 1])
+  mounts = {
+    m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]
+  }
+  volumes = {volume["name"]: volume for volume in pod["volumes"]}
+  assert set(mounts.values()) == set(volumes)
+  assert "persistentVolumeClaim" in volumes[mounts[str(workdir.parent)]]
 
 
 def test_every_script_shows_a_command():
@@ -96,13 +115,12 @@ def test_commands_are_understood(module, argv, monkeypatch):
     assert "--workdir" in argv
 
 
-def test_the_jobset_restarts_all_pods_whenever_a_run_was_told_to_stop():
-  jobset = _jobset()
+@pytest.mark.parametrize("file", JOBSETS, ids=lambda f: f.name)
+def test_a_jobset_restarts_all_pods_whenever_a_run_was_told_to_stop(file):
+  jobset = _read(file)
   assert jobset["apiVersion"] == "jobset.x-k8s.io/v1alpha2"
   assert jobset["kind"] == "JobSet"
-  spec = jobset["spec"]
-  (replicated,) = spec["replicatedJobs"]
-  job = replicated["template"]["spec"]
+  spec, job = jobset["spec"], _job(jobset)
   # A failure that the pods' policy names restarts without being counted.
   (rule,) = spec["failurePolicy"]["rules"]
   assert rule["action"] == "RestartJobSetAndIgnoreMaxRestarts"
@@ -123,12 +141,11 @@ def test_the_jobset_restarts_all_pods_whenever_a_run_was_told_to_stop():
 
 
 def test_the_jobset_s_processes_find_each_other():
-  jobset = _jobset()
-  spec, name = jobset["spec"], jobset["metadata"]["name"]
+  jobset = _read(CLUSTER / "k8s" / "jobset.yaml")
+  spec, name, job = jobset["spec"], jobset["metadata"]["name"], _job(jobset)
   (replicated,) = spec["replicatedJobs"]
-  job = replicated["template"]["spec"]
   assert job["completionMode"] == "Indexed"
-  pod = job["template"]["spec"]
+  pod = _pod(jobset)
   env = {item["name"]: item for item in pod["containers"][0]["env"]}
   host, port = env["JAX_COORDINATOR_ADDRESS"]["value"].split(":")
   assert host == (
@@ -138,18 +155,25 @@ def test_the_jobset_s_processes_find_each_other():
   assert {"containerPort": int(port)} in pod["containers"][0]["ports"]
   count = int(env["JAX_NUM_PROCESSES"]["value"])
   assert count == job["completions"] == job["parallelism"]
-  assert replicated["replicas"] == 1
   source = env["JAX_PROCESS_ID"]["valueFrom"]["fieldRef"]["fieldPath"]
   assert "job-completion-index" in source
-  # The workdir is on a volume that is there, and is no pod's own.
-  argv = pod["containers"][0]["command"]
-  workdir = pathlib.Path(argv[argv.index("--workdir") + 1])
-  mounts = {
-    m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]
-  }
-  volumes = {volume["name"]: volume for volume in pod["volumes"]}
-  assert set(mounts.values()) == set(volumes)
-  assert "persistentVolumeClaim" in volumes[mounts[str(workdir.parent)]]
+  _check_workdir_is_shared(pod)
+
+
+def test_the_tpu_jobset_takes_a_whole_slice():
+  jobset = _read(CLUSTER / "k8s" / "jobset-tpu.yaml")
+  job, pod = _job(jobset), _pod(jobset)
+  rows, columns = map(
+    int, pod["nodeSelector"]["cloud.google.com/gke-tpu-topology"].split("x")
+  )
+  (container,) = pod["containers"]
+  chips = container["resources"]["limits"]["google.com/tpu"]
+  assert chips * job["completions"] == rows * columns
+  assert job["completions"] == job["parallelism"]
+  # rotjax finds the other processes by the variables that GKE sets.
+  assert "env" not in container
+  assert jobset["spec"]["network"]["enableDNSHostnames"] is True
+  _check_workdir_is_shared(pod)
 
 
 @pytest.mark.parametrize("name", ["single.sbatch", "multi_node.sbatch"])
