@@ -14,7 +14,6 @@ others said is kept in the work folder and not asked again.
 """
 
 from collections.abc import Callable, Sequence
-import csv
 import importlib.util
 import pathlib
 import time
@@ -25,6 +24,7 @@ import PIL.Image
 
 from rotjax import cli
 from rotjax.cli import environment
+from rotjax.reporting import plain_tables
 
 ANGLES = 40
 TILT_DEG = 15.0
@@ -190,20 +190,6 @@ def _shown(key: str, value: Any) -> str:
   return f"{value:.3f}" if key.endswith("(°)") else f"{value:.1%}"
 
 
-def write_table(stem: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
-  """The same rows as CSV and as a Markdown table."""
-  with open(stem.with_suffix(".csv"), "w", newline="") as file:
-    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-      numbers = {k: v for k, v in row.items() if not isinstance(v, (str, int))}
-      writer.writerow(row | {k: f"{v:.6g}" for k, v in numbers.items()})
-  lines = [list(rows[0]), ["---"] * len(rows[0])]
-  lines += [[_shown(k, v) for k, v in row.items()] for row in rows]
-  text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-  stem.with_suffix(".md").write_text(text)
-
-
 def _others(table: dict[str, Any]) -> dict[str, tuple[Method, str]]:
   """The methods whose packages are installed."""
   return {
@@ -302,7 +288,7 @@ def main(argv: Sequence[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     for name, table in rows.items():
       if table:
-        write_table(out / name, table)
+        plain_tables.write(out / name, table, _shown)
   return 0
 
 

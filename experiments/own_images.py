@@ -13,7 +13,6 @@ does everything once, to no result.
 """
 
 from collections.abc import Iterator, Sequence
-import csv
 import json
 import pathlib
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 
 from rotjax import cli
 from rotjax.cli import environment
+from rotjax.reporting import plain_tables
 
 # Of few pictures: more of them to test on, and a network held back.
 SHARED = {
@@ -266,20 +266,6 @@ def _shown(key: str, value: Any) -> str:
   return f"{value:.2f}"
 
 
-def write_table(stem: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
-  """The same rows as CSV, in full, and as a Markdown table, rounded."""
-  with open(stem.with_suffix(".csv"), "w", newline="") as file:
-    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-      numbers = {k: v for k, v in row.items() if not isinstance(v, (str, int))}
-      writer.writerow(row | {k: f"{v:.6g}" for k, v in numbers.items()})
-  lines = [list(rows[0]), ["---"] * len(rows[0])]
-  lines += [[_shown(k, v) for k, v in row.items()] for row in rows]
-  text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-  stem.with_suffix(".md").write_text(text)
-
-
 def main(argv: Sequence[str]) -> int:
   """Trains, audits and compares what is not there yet; writes the tables."""
   p = cli.parser(
@@ -321,14 +307,14 @@ def main(argv: Sequence[str]) -> int:
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     rows = [arm_row(arm, config, work) for arm, config in configs.items()]
-    write_table(out / "results", rows)
+    plain_tables.write(out / "results", rows, _shown)
     for arm in AUDITED:
       report = json.loads((work / f"audit-{arm}" / "audit.json").read_text())
       report.pop("seconds")
       files.write_json(out / f"audit-{arm}.json", report)
     rows = [r for a, c in configs.items() for r in worst_rows(a, c, work)]
-    write_table(out / "worst", rows)
-    write_table(out / "deskew", compare(configs, work))
+    plain_tables.write(out / "worst", rows, _shown)
+    plain_tables.write(out / "deskew", compare(configs, work), _shown)
   return 0
 
 

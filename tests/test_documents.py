@@ -8,6 +8,7 @@ import pytest
 
 from experiments import documents
 from rotjax.config import shipped
+from rotjax.reporting import plain_tables
 
 
 @pytest.fixture(name="pages")
@@ -64,7 +65,7 @@ def test_the_tables_of_a_few_views(tmp_path, monkeypatch):
   assert always["method"] == "always 0°" and 0 < always["MAE (°)"] < 15
   # A blank page has none.
   assert lines["no answer"] == 2
-  documents.write_table(tmp_path / "tilt", rows["tilt"])
+  plain_tables.write(tmp_path / "tilt", rows["tilt"], documents._shown)
   with open(tmp_path / "tilt.csv") as file:
     assert len(list(csv.DictReader(file))) == len(rows["tilt"])
   names = [row["method"] for row in rows["circle"]]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import own_images
+from rotjax.reporting import plain_tables
 
 RESULTS = pathlib.Path("experiments/results/own_images")
 
@@ -86,7 +87,7 @@ def test_smallest_shares_and_no_answers_are_counted():
 
 def test_tables_are_written_in_full_and_rounded(tmp_path):
   rows = [{"arm": "a", "n": 3, "MAE (°)": 1.23456789, "within 1°": 0.256}]
-  own_images.write_table(tmp_path / "t", rows)
+  plain_tables.write(tmp_path / "t", rows, own_images._shown)
   with open(tmp_path / "t.csv") as file:
     (stored,) = csv.DictReader(file)
   assert stored == json.loads(

@@ -5,14 +5,12 @@ neither ever deletes the other's. Every save carries a digest of its arrays:
 orbax restores a flipped byte without a word.
 """
 
-from collections.abc import Callable
 from concurrent import futures
 import dataclasses
 import hashlib
 import itertools
 import logging
 import pathlib
-import sys
 from typing import Any
 
 import jax
@@ -20,6 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rotjax import errors
+from rotjax.run import late_reports
 
 _log = logging.getLogger("rotjax")
 
@@ -34,28 +33,6 @@ class DamagedError(Exception):
 
 class OtherModelError(errors.UserError):
   """A checkpoint with other arrays than those of this config."""
-
-
-class _NoLateReports:
-  """An unraisablehook for all but reports to a loop that is closed."""
-
-  def __init__(self, before: Callable[[Any], Any]):
-    self._before = before
-
-  def __call__(self, report: Any) -> None:
-    if str(report.exc_value) != "Event loop is closed":
-      self._before(report)
-
-
-def _ignore_late_reports() -> None:
-  """Silences the reads and writes that a failed call leaves behind.
-
-  Orbax reads or writes all arrays at once on an event loop and closes it at the
-  first failure; the others then report to a closed loop, each with a traceback
-  on stderr, whenever they end.
-  """
-  if not isinstance(sys.unraisablehook, _NoLateReports):
-    sys.unraisablehook = _NoLateReports(sys.unraisablehook)
 
 
 def digest(tree: Any) -> str:
@@ -119,7 +96,7 @@ class Checkpoints:
         f"the checkpoints in {folder} cannot be read: rename the folder with a"
         " backslash in its path"
       )
-    _ignore_late_reports()
+    late_reports.ignore()
     self._folder = folder
     self._saver = futures.ThreadPoolExecutor(1, "checkpoint")
     self._saving: futures.Future | None = None
