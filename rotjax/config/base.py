@@ -98,8 +98,10 @@ def base() -> ml_collections.ConfigDict:
   )
   config.log = ml_collections.ConfigDict(
     {
-      # Scalars to metrics.jsonl and TensorBoard every so many steps.
+      # Scalars to metrics.jsonl, and to `writers`, every so many steps.
       "every_steps": 50,
+      # Some of "tensorboard", "wandb" and "mlflow" (extras of their names).
+      "writers": ("tensorboard",),
       # "START:STOP": jax.profiler's trace of these steps, in the run folder's
       # profile/; "" for none.
       "profile": "",

@@ -15,7 +15,7 @@ from rotjax import distributed, errors, metrics, stopping
 from rotjax.config import shipped
 from rotjax.data import input_pipeline as feeds
 from rotjax.models import pretrained
-from rotjax.run import claim, finished, run_folder, scoring
+from rotjax.run import claim, finished, run_folder, scoring, writers
 from rotjax.run import experiment as experiment_lib
 from rotjax.run import recorder as recorder_lib
 from rotjax.training import executors, profile
@@ -52,6 +52,7 @@ def train(
     errors.Stopped: a signal came; the run can be resumed.
   """
   with stopping.on_signals() as stop:
+    distributed.together(lambda: writers.check(config.log.writers))
     experiment = distributed.together(
       lambda: experiment_lib.Experiment.from_config(config)
     )
@@ -156,7 +157,7 @@ def _fit(experiment, executor, runs, held, stop, read_test):
     # All that can be wrong with the input is checked: now write.
     held.begin(experiment.dataset, _weights_digest(experiment, step))
     for run in runs:
-      run.open(step, config.checkpoint.keep)
+      run.open(step, config)
     while True:
       # What the new layers alone have reached is a result, too, and a kill
       # must not cost it.

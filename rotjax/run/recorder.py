@@ -8,7 +8,8 @@ import numpy as np
 
 from rotjax import distributed
 from rotjax.data import input_pipeline as feeds
-from rotjax.run import run_folder, writers
+from rotjax.run import run_folder
+from rotjax.run.writers import progress
 
 
 class Recorder:
@@ -26,7 +27,7 @@ class Recorder:
     self._runs, self._every = runs, config.log.every_steps
     self._images = config.batch_size * len(runs)
     label = runs[0].path.name if len(runs) == 1 else f"{len(runs)} seeds"
-    self._progress = writers.Progress(step, config.num_steps, label)
+    self._progress = progress.Progress(step, config.num_steps, label)
     self._pending: tuple[int, dict] | None = None
     self.told = False
     self._step, self._waited = step, 0.0

@@ -7,11 +7,13 @@ process 0 alone touches the folder.
 from collections.abc import Mapping
 import pathlib
 import time
+from typing import Any
 
 import jax
 import numpy as np
 
 from rotjax import distributed, errors
+from rotjax.config import resolve
 from rotjax.run import checkpoint, layout, writers
 from rotjax.training import step as step_lib
 
@@ -60,20 +62,21 @@ class RunFolder:
       self.best_mae_deg = notes["best_mae_deg"]
     return restored.state
 
-  def open(self, step: int, keep: int) -> None:
+  def open(self, step: int, config: Any) -> None:
     """Opens what is written to.
 
     Args:
       step: at which the run begins or goes on.
-      keep: how many of the latest checkpoints.
+      config: of this seed.
+
+    Raises:
+      UserError: one of `log.writers` cannot begin.
     """
     if distributed.is_main():
       folder = self.path / layout.CHECKPOINTS
-      self._checkpoints = checkpoint.Checkpoints(folder, keep)
-      self._writers = [
-        writers.Jsonl(self.path / "metrics.jsonl", step),
-        writers.TensorBoard(self.path / "tensorboard", step),
-      ]
+      self._checkpoints = checkpoint.Checkpoints(folder, config.checkpoint.keep)
+      own = resolve.apply(config, {"seed": self.seed})
+      self._writers = writers.opened(self.path, step, own)
 
   def _read(
     self, which: str, fresh: step_lib.TrainState

@@ -21,7 +21,7 @@ PATTERNS = (
   layout.CALIBRATION,
   "metrics.jsonl",
   "predictions.npz",
-  "tensorboard/events*",
+  *("tensorboard/events*", "wandb/*", "mlflow/*"),
   *(
     f"plots/{name}.png"
     for name in (
@@ -34,7 +34,7 @@ PATTERNS = (
 # Folders of them, deleted where that leaves them empty.
 FOLDERS = (
   *("checkpoints/latest", "checkpoints/best", "checkpoints/set_aside"),
-  *("checkpoints", "tensorboard", "plots"),
+  *("checkpoints", "tensorboard", "wandb", "mlflow", "plots"),
 )
 # Runs in a run's folder: of its seeds, and evaluations on other terms.
 _RUNS_BELOW = re.compile(r"seed-\d+|eval-.+-[0-9a-f]{8}")
