@@ -12,7 +12,7 @@ from rotjax import errors, predict
 from rotjax.config import shipped
 from rotjax.data import pages as pages_data
 from rotjax.data.ingest import fonts
-from rotjax.prediction import choice, predictor, reader, ready
+from rotjax.prediction import choice, letters, predictor, reader, ready
 
 ANGLE_DEG = {"documents": 10.0, "photos": -20.0}
 
@@ -34,7 +34,9 @@ def _load(path, tta=None):
 
   def fn(squares):
     theta = np.deg2rad(ANGLE_DEG[path.name])
-    log_density = jnp.asarray(9 * np.cos(ring - theta))
+    # Less surely, it is upside down.
+    lobe = 200 * np.cos(ring - theta)
+    log_density = jnp.asarray(np.logaddexp(lobe, -lobe - np.log(4)))
     n = len(squares)
     return jnp.full(n, theta), jnp.tile(log_density, (n, 1))
 
@@ -109,6 +111,33 @@ def test_who_answers(models, share, name, sure):
   taken, unsure = choice.of(models)(_part_paper(share))
   assert taken.name == name and (not unsure) == sure
   assert sure or ("taken for a photo" in unsure and "--model" in unsure)
+
+
+@pytest.mark.parametrize(
+  ("nats", "refine", "name"),
+  [
+    (6.0, "lines", "documents"),
+    (1.0, "lines", "photos"),
+    (6.0, "none", "photos"),
+  ],
+)
+def test_lines_that_can_be_read_make_a_page(
+  models, monkeypatch, nats, refine, name
+):
+  """A page on a desk: a third of it is paper."""
+  monkeypatch.setattr(letters, "log_odds", lambda *_: nats)
+  page = PIL.Image.new("L", (400, 400), 250)
+  for top in range(40, 360, 30):
+    page.paste(60, (40, top, 360, top + 12))
+  desk = PIL.Image.new("L", (600, 600), 70)
+  desk.paste(page, (100, 100))
+  desk = desk.rotate(10, PIL.Image.Resampling.BICUBIC)
+  assert 0.2 < choice.paper(desk) < 0.5
+  taken, unsure = choice.of(models, refine=refine)(desk)
+  assert taken.name == name
+  assert (f"taken for a page, --model {ready.PHOTOS}" in unsure) == (
+    name == "documents"
+  )
 
 
 def test_a_model_is_loaded_when_it_is_called_for(models, monkeypatch):
