@@ -60,15 +60,34 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("rotjax")
 
 
+# A worker that kept every module's programs would need several GB.
+_MOST_MB = 1300
+# How the last module's programs were.
+_compiled = {"optimized": False}
+
+
+def _memory_mb() -> float:
+  """What this process holds now; no end of it where that is not told."""
+  try:
+    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+  except OSError:
+    return float("inf")
+  return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compiler(request):
   """Compiles a module marked `optimized` as in production, others quickly."""
   optimized = request.node.get_closest_marker("optimized") is not None
-  # A worker that kept every module's programs would need several GB, also of
-  # memory that is free and that glibc gives back only when asked to.
-  jax.clear_caches()
-  if sys.platform == "linux":
-    getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
+  changes, _compiled["optimized"] = (
+    optimized != _compiled["optimized"],
+    optimized,
+  )
+  if changes or _memory_mb() > _MOST_MB:
+    jax.clear_caches()
+    # Of memory that is free, too, glibc gives back only when asked to.
+    if sys.platform == "linux":
+      getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
   jax.config.update("jax_disable_most_optimizations", not optimized)
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv(_UNOPTIMIZED, str(int(not optimized)))

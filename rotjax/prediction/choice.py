@@ -24,7 +24,7 @@ from rotjax.prediction import ready
 
 _PAGE, _PHOTO, _SOME = 0.6, 0.5, 0.2
 # Whoever has read lines and letters is so sure of the angle, within _NEAR_DEG.
-_READ, _NEAR_DEG = 0.97, 15.0
+_READ, _NEAR_DEG = 0.99, 15.0
 # One shade is what lies within so many of 255, either way; those below this
 # are dark.
 _NEAR, _LIGHT = 8, 128

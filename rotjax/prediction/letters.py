@@ -5,20 +5,17 @@ square tells the turn modulo 180 degrees well, and which way is up by the layout
 alone. Once the page is level by its lines, its letters are looked at in parts
 of a few lines each.
 
-What counts are statistics that a half turn gives the other sign and changes in
-no other way: what rises above the small letters of a line and what hangs below
-them, where strokes end and where bars lie. They are third-order correlations
-along the height of a part, of its rows' ink, of their edges and of how uneven
-they are (bispectra, taken where a pair of lags and its mirror image differ;
-Nikias & Petropulu 1993). A small odd network, log odds(-x) = -log odds(x),
-weighs them. `experiments/letters.py` trained it on rendered pages.
+A small network of convolutions sees each part both ways up. What counts are the
+differences between what it finds there, so that turning a part by 180 degrees
+negates its log odds, whatever the weights are: log odds(-x) = -log odds(x).
+`experiments/letters.py` trained it on rendered pages.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,61 +25,91 @@ import scipy.special
 
 from rotjax import angles as angles_lib
 from rotjax.image import pictures
+from rotjax.models import convolution
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import lines
 
 WEIGHTS = pathlib.Path(__file__).with_suffix(".npz")
-# Lines in a part, its side in pixels as it is measured, and parts of a page.
+# Of a part, in pixels as it is looked at: a line is about 18 pixels high.
+SIDE = 128
+# Lines in a part, and parts of a page.
 _LINES = 7.0
-_SIDE = 128
 _PARTS = 8
-# Lags along the height: a line is about 18 pixels high.
-_LAGS, _PAIR_LAGS = 21, 15
+# Of the part with the strongest lines, theirs are so strong in the others.
+_LEAST_RHYTHM = 0.3
 # The least share of the probability that a half of the circle may have had.
 _LEAST = 1e-6
-# Statistics are squashed at so many standard deviations.
-_SQUASH = 3.0
+_STRIDES = (2, 1, 2)
 
 
 class Network(NamedTuple):
-  """An odd network of F statistics: a linear part and H odd hidden units.
+  """Three convolutions and an odd network of what they find.
 
   Attributes:
-    scale: `[F]` standard deviation of each statistic.
-    linear: `[F]`.
+    kernels: `[k, k, C, K]` of each convolution, and `biases` `[K]`.
+    scale: `[F]`, F the last K: how far what is found both ways up differs.
     weight: `[F, H]` of the hidden units, `bias` `[H]` and `out` `[H]`.
+    gain: `[]`, the log odds of a page over the mean of its parts'.
   """
 
-  scale: np.ndarray
-  linear: np.ndarray
-  weight: np.ndarray
-  bias: np.ndarray
-  out: np.ndarray
+  kernels: tuple[jax.Array, ...]
+  biases: tuple[jax.Array, ...]
+  scale: jax.Array
+  weight: jax.Array
+  bias: jax.Array
+  out: jax.Array
+  gain: jax.Array
 
-  def log_odds(self, mean: np.ndarray) -> jax.Array:
-    """`[..., F]` means of `squashed` -> `[...]` log odds of being upright."""
+  def differences(self, ink: jax.Array) -> jax.Array:
+    """`[n, H, W]` ink of parts -> `[n, F]`: what is found in them, upright,
+    less what is found upside down."""
+    return self._found(ink) - self._found(ink[:, ::-1, ::-1])
+
+  def _found(self, ink):
+    x = ink[..., None]
+    for kernel, bias, stride in zip(self.kernels, self.biases, _STRIDES):
+      x = convolution.conv2d(x, kernel, stride) + bias[None, None, None]
+      x = jax.nn.relu(x)
+    return x.mean((1, 2))
+
+  def weighed(self, differences: jax.Array) -> jax.Array:
+    """`[n, F]` differences, in units of `scale` -> `[n]` log odds of parts."""
     ahead, back = (
-      jnp.tanh(sign * mean @ self.weight + self.bias) for sign in (1, -1)
+      jnp.tanh(sign * differences @ self.weight + self.bias[None])
+      for sign in (1, -1)
     )
-    return (ahead - back) @ self.out + mean @ self.linear
+    return (ahead - back) @ self.out
+
+  def log_odds(self, ink: jax.Array) -> jax.Array:
+    """`[n, H, W]` ink of parts -> `[n]` log odds of their being upright."""
+    return self.weighed(self.differences(ink) / self.scale[None])
 
 
-def squashed(statistics: np.ndarray, scale: np.ndarray) -> np.ndarray:
-  """`[..., F]` statistics as they are averaged over the parts of a page.
+_ANY: Any = 0
+_STRUCTURE = jax.tree.structure(
+  Network((_ANY,) * 3, (_ANY,) * 3, _ANY, _ANY, _ANY, _ANY, _ANY)
+)
 
-  Args:
-    statistics: see `statistics`.
-    scale: `[F]` of a `Network`.
-  """
-  bounded = _SQUASH * np.tanh(statistics / (_SQUASH * scale))
-  return bounded.astype(np.float32)
+
+def save(network: Network, path: pathlib.Path) -> None:
+  """Writes a network, in 16 bits."""
+  np.savez(path, *[np.float16(x) for x in jax.tree.leaves(network)])
+
+
+def load(path: pathlib.Path) -> Network:
+  """Reads what `save` wrote."""
+  with np.load(path) as stored:
+    leaves = [jnp.asarray(stored[name], jnp.float32) for name in stored.files]
+  return jax.tree.unflatten(_STRUCTURE, leaves)
 
 
 @functools.cache
 def network() -> Network:
   """The network that comes with rotjax."""
-  with np.load(WEIGHTS) as stored:
-    return Network(**{name: stored[name] for name in Network._fields})
+  return load(WEIGHTS)
+
+
+_part_log_odds = jax.jit(Network.log_odds)
 
 
 def read(
@@ -124,66 +151,36 @@ def log_odds(page: PIL.Image.Image, angle_deg: float) -> float:
   cut = parts(page, angle_deg)
   if not cut:
     return 0.0
-  weighs = network()
-  mean = squashed(statistics(cut), weighs.scale).mean(0)
-  return float(weighs.log_odds(mean))
+  reads = network()
+  # Always as many, so that there is one program.
+  ink = np.zeros((_PARTS, SIDE, SIDE), np.float32)
+  ink[: len(cut)] = inked(squares(cut))
+  each = np.asarray(_part_log_odds(reads, ink))[: len(cut)]
+  return float(reads.gain * each.mean())
 
 
-def statistics(parts: Sequence[PIL.Image.Image]) -> np.ndarray:
-  """The statistics of level parts of pages that a half turn negates.
+def squares(parts: Sequence[PIL.Image.Image]) -> np.ndarray:
+  """n parts, grey, as they are looked at: uint8 `[n, SIDE, SIDE]`."""
+  size = (SIDE, SIDE)
+  return np.stack([np.asarray(p.resize(size, pictures.BICUBIC)) for p in parts])
+
+
+def inked(squares: np.ndarray) -> np.ndarray:
+  """Shades -> ink, float32 from 0 to 1, whatever is the colour of either.
 
   Args:
-    parts: n squares, grey.
-
-  Returns:
-    `[n, F]`.
+    squares: uint8 `[n, H, W]`.
   """
-  size = (_SIDE, _SIDE)
-  squares = np.stack(
-    [np.asarray(p.resize(size, pictures.BICUBIC)) for p in parts]
-  )
   ink = 1 - squares.astype(np.float32) / 255
   low, high = (
     np.percentile(ink, percent, axis=(1, 2), keepdims=True)
     for percent in (20, 98)
   )
-  ink = np.clip((ink - low) / np.maximum(high - low, 0.05), 0, 1)
-  rows = [
-    _standardised(rows)
-    for rows in (
-      ink.mean(2),
-      np.abs(np.diff(ink, axis=2)).mean(2),
-      ink.std(2),
-    )
-  ]
-  return np.stack([*_triples(rows), *_pairs(rows)], axis=1)
-
-
-def _standardised(rows: np.ndarray) -> np.ndarray:
-  rows = rows - rows.mean(1, keepdims=True)
-  return rows / (rows.std(1, keepdims=True) + 1e-3)
-
-
-def _triples(rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-  """E p(y) p(y+a) p(y+b), less the same of the part turned by 180 degrees."""
-  for p in rows:
-    for b in range(2, _LAGS + 1):
-      ends, length = p[:, : _SIDE - b] * p[:, b:], _SIDE - b
-      for a in range(1, (b + 1) // 2):
-        inner = p[:, a : a + length] - p[:, b - a : b - a + length]
-        yield (ends * inner).mean(1)
-
-
-def _pairs(rows: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-  """E p(y) q(y+b), less the same of the part turned by 180 degrees."""
-  for i, p in enumerate(rows):
-    for q in rows[i + 1 :]:
-      for b in range(1, _PAIR_LAGS + 1):
-        yield (p[:, :-b] * q[:, b:] - q[:, :-b] * p[:, b:]).mean(1)
+  return np.clip((ink - low) / np.maximum(high - low, 0.05), 0, 1)
 
 
 def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
-  """Squares of a page that is turned back, a few lines high, the most inked.
+  """Squares of a page that is turned back, a few lines high, where lines are.
 
   Args:
     page: from `lines.small`.
@@ -201,12 +198,16 @@ def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
   side = min(round(_LINES * pitch), min(ink.shape))
   rows, columns = (_tiles(ink, axis, side) for axis in (0, 1))
   corners = [(top, left) for top in rows for left in columns]
-  inked = [ink[y : y + side, x : x + side].sum() for y, x in corners]
-  best = np.argsort(inked)[::-1][:_PARTS]
-  least = 0.3 * inked[best[0]]
+  # By the ink that comes and goes with the lines: pictures have more of it.
+  wave = np.exp(2j * np.pi * np.arange(side) / pitch)
+  rhythm = [
+    abs(wave @ ink[y : y + side, x : x + side].sum(1)) for y, x in corners
+  ]
+  best = np.argsort(rhythm)[::-1][:_PARTS]
+  least = _LEAST_RHYTHM * rhythm[best[0]]
   return [
     level.crop((x, y, x + side, y + side))
-    for y, x in (corners[i] for i in best if inked[i] >= least)
+    for y, x in (corners[i] for i in best if rhythm[i] >= least)
   ]
 
 
