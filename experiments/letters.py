@@ -32,8 +32,8 @@ SIDE = 900  # of a page, pixels
 # Channels of the convolutions, their kernels' sizes, hidden units.
 WIDTHS, KERNELS, HIDDEN = (16, 32, 48), (5, 3, 3), 32
 BATCH, RATE, DECAY = 48, 2e-3, 0.01
-# Of a part so much is seen in training, its ink this faint at least.
-CROP, FAINT = 96, 0.6
+# How faint the ink of a part is in training, at least.
+FAINT = 0.6
 _BLOCK = 100
 _HELD_OUT = 10
 # Of the running means of the differences' sizes.
@@ -164,8 +164,8 @@ def train(given: Sequence[Page], steps: int = STEPS) -> Any:
   )
   for n in tqdm.trange(steps, unit="step", disable=None):
     ink = letters.inked(squares[rng.integers(0, len(squares), BATCH)])
-    top, left = rng.integers(0, letters.SIDE - CROP + 1, 2)
-    ink = ink[:, top : top + CROP, left : left + CROP]
+    top, left = rng.integers(0, letters.SIDE - letters.CROP + 1, 2)
+    ink = ink[:, top : top + letters.CROP, left : left + letters.CROP]
     ink *= np.float32(rng.uniform(FAINT, 1, (BATCH, 1, 1)))
     network, state, size, value = step(network, state, ink)
     kept = min(_MEMORY, n / (n + 1))
@@ -181,11 +181,11 @@ def odds(network: Any, given: Sequence[Page]) -> np.ndarray:
   """The mean log odds of each page's parts, without gain."""
   from rotjax.prediction import letters
 
-  counts = np.cumsum([len(p.squares) for p in given])
+  counts, middle = np.cumsum([len(p.squares) for p in given]), letters.MIDDLE
   squares = np.concatenate([p.squares for p in given])
   each = [
-    np.asarray(network.log_odds(letters.inked(squares[n : n + BATCH])))
-    for n in range(0, len(squares), BATCH)
+    np.asarray(network.log_odds(letters.inked(some)[:, middle, middle]))
+    for some in np.split(squares, range(BATCH, len(squares), BATCH))
   ]
   parts = np.split(np.concatenate(each), counts[:-1])
   return np.array([part.mean() for part in parts])

@@ -30,8 +30,10 @@ from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import lines
 
 WEIGHTS = pathlib.Path(__file__).with_suffix(".npz")
-# Of a part, in pixels as it is looked at: a line is about 18 pixels high.
-SIDE = 128
+# Of a part, in pixels: a line is about 18 pixels high. Its middle is read, and
+# in training another square of it each time.
+SIDE, CROP = 128, 96
+MIDDLE = slice((SIDE - CROP) // 2, (SIDE + CROP) // 2)
 # Lines in a part, and parts of a page.
 _LINES = 7.0
 _PARTS = 8
@@ -153,8 +155,8 @@ def log_odds(page: PIL.Image.Image, angle_deg: float) -> float:
     return 0.0
   reads = network()
   # Always as many, so that there is one program.
-  ink = np.zeros((_PARTS, SIDE, SIDE), np.float32)
-  ink[: len(cut)] = inked(squares(cut))
+  ink = np.zeros((_PARTS, CROP, CROP), np.float32)
+  ink[: len(cut)] = inked(squares(cut))[:, MIDDLE, MIDDLE]
   each = np.asarray(_part_log_odds(reads, ink))[: len(cut)]
   return float(reads.gain * each.mean())
 
@@ -192,9 +194,6 @@ def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
   ink, pitch = lines.level(page, angle_deg)
   if not pitch:
     return []
-  level = page.rotate(
-    -angle_deg, pictures.BICUBIC, expand=True, fillcolor=_paper(page)
-  )
   side = min(round(_LINES * pitch), min(ink.shape))
   rows, columns = (_tiles(ink, axis, side) for axis in (0, 1))
   corners = [(top, left) for top in rows for left in columns]
@@ -205,10 +204,32 @@ def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
   ]
   best = np.argsort(rhythm)[::-1][:_PARTS]
   least = _LEAST_RHYTHM * rhythm[best[0]]
+  # Of large letters fewer pixels do.
+  k = max(side // SIDE, 1)
+  page, shape = page.reduce(k), np.divide(ink.shape, k)
   return [
-    level.crop((x, y, x + side, y + side))
-    for y, x in (corners[i] for i in best if rhythm[i] >= least)
+    _cut(page, angle_deg, shape, np.divide(corners[i], k), side // k)
+    for i in best
+    if rhythm[i] >= least
   ]
+
+
+def _cut(page, angle_deg, shape, corner, side) -> PIL.Image.Image:
+  """A square of the page as turned back in all, of which nothing is made."""
+  cos, sin = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+  y, x = np.subtract(corner, np.divide(shape, 2))
+  # From pixels of the square to those of the page.
+  affine = (
+    *(cos, sin, page.width / 2 + cos * x + sin * y),
+    *(-sin, cos, page.height / 2 - sin * x + cos * y),
+  )
+  return page.transform(
+    (side, side),
+    PIL.Image.Transform.AFFINE,
+    affine,
+    pictures.BICUBIC,
+    fillcolor=_paper(page),
+  )
 
 
 def _tiles(ink: np.ndarray, axis: int, side: int) -> list[int]:

@@ -196,7 +196,7 @@ def level(page: PIL.Image.Image, angle_deg: float) -> tuple[np.ndarray, float]:
     float32 `[H, W]`, 1 is ink and 0 is paper; and pixels from line to line, 0
     where there is no ink.
   """
-  ink = _ink(page, angle_deg)
+  ink = _ink(page, angle_deg, PIL.Image.Resampling.BILINEAR)
   if not ink.any():
     return ink, 0.0
   spectrum, frequency = _strips(ink)
@@ -217,7 +217,11 @@ def _steps(reach: float, step: float) -> np.ndarray:
   return step * np.arange(-count, count + 1)
 
 
-def _ink(picture: PIL.Image.Image, angle_deg: float) -> np.ndarray:
+def _ink(
+  picture: PIL.Image.Image,
+  angle_deg: float,
+  resample: PIL.Image.Resampling = pictures.BICUBIC,
+) -> np.ndarray:
   """float32 `[H, W]`: the page turned back; 1 is ink and 0 is paper.
 
   Of what is dark only strokes count: neither the scanner's black border nor
@@ -240,7 +244,7 @@ def _ink(picture: PIL.Image.Image, angle_deg: float) -> np.ndarray:
   level = np.minimum(level * (255 / top), 255)
   level *= np.outer(*(_fading(length) for length in level.shape))
   ink = PIL.Image.fromarray(level.astype(np.uint8))
-  turned = ink.rotate(-angle_deg, pictures.BICUBIC, expand=True, fillcolor=0)
+  turned = ink.rotate(-angle_deg, resample, expand=True, fillcolor=0)
   return np.asarray(turned).astype(np.float32) / 255
 
 
