@@ -35,8 +35,10 @@ WEIGHTS = pathlib.Path(__file__).with_suffix(".npz")
 SIDE, CROP = 128, 96
 MIDDLE = slice((SIDE - CROP) // 2, (SIDE + CROP) // 2)
 # Lines in a part, and parts of a page.
-_LINES = 7.0
-_PARTS = 8
+LINES, _PARTS = 7.0, 8
+# Where that does not tell by so many nats, parts of twice the size are read,
+# too: of lines far apart their halves may have been taken for lines.
+_LINES, _SURE = (LINES, 2 * LINES), 2.0
 # Of the part with the strongest lines, theirs are so strong in the others.
 _LEAST_RHYTHM = 0.3
 # The least share of the probability that a half of the circle may have had.
@@ -150,9 +152,18 @@ def log_odds(page: PIL.Image.Image, angle_deg: float) -> float:
   Returns:
     Nats; 0 where there is nothing to read.
   """
-  cut = parts(page, angle_deg)
-  if not cut:
-    return 0.0
+  total = 0.0
+  for count in _LINES:
+    cut = parts(page, angle_deg, count)
+    if cut:
+      total += _mean_log_odds(cut)
+    if abs(total) >= _SURE:
+      break
+  return total
+
+
+def _mean_log_odds(cut) -> float:
+  """Of a page by some of its parts."""
   reads = network()
   # Always as many, so that there is one program.
   ink = np.zeros((_PARTS, CROP, CROP), np.float32)
@@ -181,12 +192,15 @@ def inked(squares: np.ndarray) -> np.ndarray:
   return np.clip((ink - low) / np.maximum(high - low, 0.05), 0, 1)
 
 
-def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
+def parts(
+  page: PIL.Image.Image, angle_deg: float, count: float = LINES
+) -> list[PIL.Image.Image]:
   """Squares of a page that is turned back, a few lines high, where lines are.
 
   Args:
     page: from `lines.small`.
     angle_deg: its turn, but for 180 degrees.
+    count: of lines in each.
 
   Returns:
     Up to 8 squares, grey, that do not overlap; none where there is no ink.
@@ -194,7 +208,7 @@ def parts(page: PIL.Image.Image, angle_deg: float) -> list[PIL.Image.Image]:
   ink, pitch = lines.level(page, angle_deg)
   if not pitch:
     return []
-  side = min(round(_LINES * pitch), min(ink.shape))
+  side = min(round(count * pitch), min(ink.shape))
   rows, columns = (_tiles(ink, axis, side) for axis in (0, 1))
   corners = [(top, left) for top in rows for left in columns]
   # By the ink that comes and goes with the lines: pictures have more of it.
