@@ -156,6 +156,25 @@ def test_pages_come_out_the_right_way_up(said, true_deg):
     assert told.within(90.0)[0] > 0.9
 
 
+@pytest.mark.parametrize("nats", [8.0, 1.0])
+def test_lines_across_the_answer_count_where_letters_are_read(said, nats):
+  said(nats, 20.0)
+  upright, rng = _page(), np.random.default_rng(0)
+  # Words, whose ends are under each other nowhere.
+  for top in range(50, 420, 30):
+    for left in rng.integers(60, 460, 12):
+      upright[top : top + 30, left : left + 9] = 255
+  page = pages.small(_turned(upright, 20.0))
+  told, (found,) = pages.refined(_answers(111.0), [page], True)
+  if nats < 3:
+    assert found.reason == lines.NO_LINES and told.angle_deg[0] == 111
+    return
+  assert not found.reason and _off(told.angle_deg[0], 20.0) < 0.1
+  # From 111 degrees on, and a half turn by the letters.
+  assert _off(found.moved_deg, 90.0) < 1.2
+  assert told.within(90.0)[0] > 0.99
+
+
 @pytest.mark.parametrize("nats", [-6.0, -2.0, 1.0, 3.0])
 def test_the_density_has_the_odds_of_the_letters(said, nats):
   said(nats)
