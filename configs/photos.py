@@ -26,7 +26,13 @@ def get_config(variant: str = ""):
     {**base.PHOTOS, "num_steps": 3000, "eval.every_steps": 1000},
     {
       "frozen": base.PHOTOS_FROZEN,
-      "long": {"num_steps": 12_000, "eval.every_steps": 3000},
+      "long": {
+        "num_steps": 5000,
+        "view.size": 160,
+        "data.side": 240,
+        "optim.learning_rate": 3e-4,
+        "optim.ema_decay": 0.999,
+      },
       "224": base.PHOTOS_224,
       "smoke": {
         **base.SMOKE,
