@@ -25,7 +25,6 @@ import scipy.special
 
 from rotjax import angles as angles_lib
 from rotjax.image import pictures
-from rotjax.models import convolution
 from rotjax.prediction import answers as answers_lib
 from rotjax.prediction import lines
 
@@ -72,8 +71,15 @@ class Network(NamedTuple):
   def _found(self, ink):
     x = ink[..., None]
     for kernel, bias, stride in zip(self.kernels, self.biases, _STRIDES):
-      x = convolution.conv2d(x, kernel, stride) + bias[None, None, None]
-      x = jax.nn.relu(x)
+      # Not by rotjax.models: model files are used where flax is not installed.
+      x = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      )
+      x = jax.nn.relu(x + bias[None, None, None])
     return x.mean((1, 2))
 
   def weighed(self, differences: jax.Array) -> jax.Array:

@@ -5,7 +5,6 @@ neither ever deletes the other's. Every save carries a digest of its arrays:
 orbax restores a flipped byte without a word.
 """
 
-from concurrent import futures
 import dataclasses
 import hashlib
 import itertools
@@ -85,9 +84,7 @@ class Restored:
 class Checkpoints:
   """The checkpoints of one run; `close` it, or the last save may be lost.
 
-  Saves go on in a thread of their own, one after another; whatever else is
-  asked for waits for them. Reading changes nothing. With `read_only` nothing is
-  created either.
+  Reading changes nothing. With `read_only` nothing is created either.
   """
 
   def __init__(self, folder: pathlib.Path, keep: int, read_only: bool = False):
@@ -98,8 +95,6 @@ class Checkpoints:
       )
     late_reports.ignore()
     self._folder = folder
-    self._saver = futures.ThreadPoolExecutor(1, "checkpoint")
-    self._saving: futures.Future | None = None
     self._managers = {
       which: _manager(folder / which, number, read_only)
       for which, number in (("latest", keep), ("best", 1))
@@ -112,15 +107,6 @@ class Checkpoints:
     Raises:
       UserError: a save failed, for example on a full disk.
     """
-    self._wait_for_saver()
-    self._wait_for_managers()
-
-  def _wait_for_saver(self) -> None:
-    saving, self._saving = self._saving, None
-    if saving is not None:
-      saving.result()
-
-  def _wait_for_managers(self) -> None:
     for manager in self._managers.values():
       try:
         manager.wait_until_finished()
@@ -132,12 +118,11 @@ class Checkpoints:
     try:
       self.wait()
     finally:
-      self._saver.shutdown()
       for manager in self._managers.values():
         manager.close()
 
   def save(self, which: str, state: Any, meta: dict[str, Any]) -> None:
-    """Saves a state under its own step; all but a copy is in the background.
+    """Saves a state under its own step, in the background.
 
     What lies there under this step or a later one and is not this very state,
     intact, is of a life that the run has gone back from: it is moved aside.
@@ -148,18 +133,13 @@ class Checkpoints:
       meta: JSON-able notes.
 
     Raises:
-      UserError: the save before failed; what fails of this one is told by the
-        next call of any kind.
+      UserError: this save or the one before failed.
     """
-    self._wait_for_saver()
     # A copy: the next step donates the buffers that a view would show.
     state = jax.tree.map(lambda x: np.array(x, copy=True), state)
-    self._saving = self._saver.submit(self._save, which, state, dict(meta))
-
-  def _save(self, which: str, state: Any, meta: dict[str, Any]) -> None:
     meta = {**meta, "digest": digest(state)}
     step = int(state.step)
-    for other in self._steps(which):
+    for other in self.steps(which):
       # A killed run has come here before, by the same numbers.
       if other == step and self._holds(which, state, meta["digest"]):
         return
@@ -179,7 +159,7 @@ class Checkpoints:
 
   def _holds(self, which: str, state: Any, wanted: str) -> bool:
     """Whether the state is saved already, and intact."""
-    self._wait_for_managers()
+    self.wait()
     try:
       saved = self._restore_step(which, int(state.step), state)
     except (DamagedError, OtherModelError):
@@ -187,7 +167,7 @@ class Checkpoints:
     return saved.meta["digest"] == wanted
 
   def _set_aside(self, which: str, step: int) -> None:
-    self._wait_for_managers()
+    self.wait()
     aside = self._folder / SET_ASIDE
     numbers = itertools.count(1)
     names = (f"{which}-{step}-{number}" for number in numbers)
@@ -204,10 +184,6 @@ class Checkpoints:
 
   def steps(self, which: str) -> list[int]:
     """The steps that are there, newest first."""
-    self._wait_for_saver()
-    return self._steps(which)
-
-  def _steps(self, which: str) -> list[int]:
     if which not in self._managers:
       return []
     return sorted(self._managers[which].all_steps(), reverse=True)

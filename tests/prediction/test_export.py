@@ -107,7 +107,6 @@ def _rows(shown):
   return [json.loads(line) for line in shown.splitlines()]
 
 
-@pytest.mark.slow
 def test_a_fresh_process_without_flax_gives_the_same_answers(
   run, model, photos, monkeypatch, capsys
 ):

@@ -3,7 +3,6 @@
 import logging
 import re
 import sys
-import threading
 import types
 
 import jax
@@ -79,32 +78,6 @@ def test_the_saved_state_is_a_copy(tmp_path):
   got = store.restore("latest", _state(0))
   store.close()
   np.testing.assert_array_equal(got.state.params["kernel"], want)
-
-
-def test_training_does_not_wait_for_a_digest(tmp_path, monkeypatch):
-  """Whatever comes next but one does, and hears of what failed."""
-  go_on, digest = threading.Event(), checkpoint.digest
-
-  def slow(state):
-    assert go_on.wait(60)
-    return digest(state)
-
-  store = _open(tmp_path)
-  with monkeypatch.context() as patched:
-    patched.setattr(checkpoint, "digest", slow)
-    store.save("latest", _state(1), {})
-    assert not (tmp_path / "latest" / "1").exists()
-    go_on.set()
-    assert store.steps("latest") == [1]
-
-  def broken(state):
-    raise errors.UserError("no digest")
-
-  monkeypatch.setattr(checkpoint, "digest", broken)
-  store.save("latest", _state(2), {})
-  with pytest.raises(errors.UserError, match="no digest"):
-    store.save("latest", _state(3), {})
-  store.close()
 
 
 def _data_files(folder, step, which="latest"):
