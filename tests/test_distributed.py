@@ -148,13 +148,18 @@ def _ended(job, seconds=400):
   return [p.returncode for p in job], errs
 
 
-_SLOW = [("jit", (3, 4)), ("pmap", (0,)), ("pmap", (3, 4)), ("fsdp", (0,))]
+_CASES = [
+  ("jit", (0,)),
+  ("jit", (3, 4)),
+  ("pmap", (0,)),
+  ("pmap", (3, 4)),
+  ("fsdp", (0,)),
+]
 
 
 @pytest.fixture(
   scope="module",
-  params=[("jit", (0,))]
-  + [pytest.param(case, marks=pytest.mark.slow) for case in _SLOW],
+  params=[pytest.param(case, marks=pytest.mark.slow) for case in _CASES],
   ids=lambda case: f"{case[0]}-{len(case[1])}",
 )
 def found(request, tmp_path_factory):

@@ -51,6 +51,7 @@ def _config(variant, overrides):
   return config
 
 
+@pytest.mark.slow
 def test_trained_on_a_folder_and_scored_on_turned_pictures(
   pictures, tmp_path, monkeypatch
 ):

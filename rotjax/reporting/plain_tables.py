@@ -21,7 +21,9 @@ def write(
   Raises:
     OSError: a file cannot be written.
   """
-  with open(stem.with_suffix(".csv"), "w", newline="") as file:
+  with open(
+    stem.with_suffix(".csv"), "w", encoding="utf-8", newline=""
+  ) as file:
     writer = csv.DictWriter(file, rows[0], lineterminator="\n")
     writer.writeheader()
     for row in rows:
@@ -30,4 +32,4 @@ def write(
   lines = [list(rows[0]), ["---"] * len(rows[0])]
   lines += [[shown(k, v) for k, v in row.items()] for row in rows]
   text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-  stem.with_suffix(".md").write_text(text)
+  stem.with_suffix(".md").write_text(text, "utf-8")

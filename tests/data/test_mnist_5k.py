@@ -120,6 +120,7 @@ print(len(split), "tensorflow_datasets" in sys.modules, "jax" in sys.modules,
 """
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_at_once(helpers, tmp_path):
   both = [helpers.python("-W", "error", "-c", _LOAD) for _ in range(2)]
   for process in both:

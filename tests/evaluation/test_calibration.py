@@ -369,8 +369,11 @@ HONEST = [
   *((honest_fourier, kappa) for kappa in (5e3,)),
   *((honest_bins, num_bins) for num_bins in (77, 360)),
   pytest.param(honest_bins, 3600, marks=pytest.mark.slow),
-  *((honest_bits, num_bits) for num_bits in (8, 10)),
-  pytest.param(honest_bits, 12, marks=pytest.mark.slow),
+  (honest_bits, 8),
+  *(
+    pytest.param(honest_bits, num_bits, marks=pytest.mark.slow)
+    for num_bits in (10, 12)
+  ),
   *((honest_shifted, num_bins) for num_bins in (50,)),
 ]
 

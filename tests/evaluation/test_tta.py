@@ -164,12 +164,14 @@ def test_training_is_refused_before_anything_is_written(tmp_path):
   assert load.load(str(tmp_path / "narrow.py")).eval.tta == "none"
 
 
+@pytest.mark.slow
 def test_a_full_run_is_asked_about_narrow_angles_so(runs):
   run = runs / "full"
   assert train.evaluate(_config(NARROW, {"eval.tta": "rot90"}), run) == 0
   predictor.load(run, tta="rot90")
 
 
+@pytest.mark.slow
 def test_eight_turns_in_predict_and_in_an_exported_model(runs, tmp_path):
   run, out = runs / "full", tmp_path / "model.bin"
   export.main(["--workdir", str(run), "--out", str(out), "--tta", "rot8"])

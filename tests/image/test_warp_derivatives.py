@@ -117,6 +117,7 @@ def second_orders(by, mode):
   return program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", (warp.by_gather, warp.by_matmul))
 @pytest.mark.parametrize("mode", warp.MODES)
 def test_every_second_derivative_equals_float64_differences(by, mode):

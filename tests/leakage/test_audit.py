@@ -108,6 +108,7 @@ def test_a_whole_audit_looks_with_every_family_at_everything():
   assert found["outcome"] == "undecided"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome, status", verdict.EXIT_STATUS.items())
 def test_the_command_exits_with_its_outcome_and_leaves_a_report(
   audited, tmp_path, monkeypatch, capsys, outcome, status

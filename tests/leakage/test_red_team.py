@@ -48,6 +48,7 @@ def test_an_unknown_leak_does_not_pass(strokes, name):
   assert outcome == "leaks"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*red_team.PLANTS} - {*_FAST}))
 def test_no_unknown_leak_passes(strokes, name):
   images = strokes.images

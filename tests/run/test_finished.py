@@ -76,6 +76,7 @@ def _found(folder):
   return summary, json.loads((folder / "calibration.json").read_text())
 
 
+@pytest.mark.slow
 def test_other_terms_are_scored_beside_the_run(finished, capsys, monkeypatch):
   before, others = _snapshot(finished), set(finished.glob("eval-*"))
   own, _ = _found(finished)

@@ -122,6 +122,7 @@ INCIDENTAL = {
   "checkpoint.keep": "1",
   "log.every_steps": "9",
   "log.profile": "3:5",
+  "log.writers": "('wandb',)",
   "eval.batch_views": "256",
 }
 

@@ -207,6 +207,7 @@ def test_a_time_limit_stops_like_a_signal(finished, tmp_path, monkeypatch):
       stopping.limit_minutes(minutes)
 
 
+@pytest.mark.slow
 def test_a_set_that_streams_trains_like_a_resident_one(
   finished, tmp_path, monkeypatch
 ):
@@ -550,6 +551,7 @@ def _results(folder):
 CONSTANT = {"optim__schedule": "constant", "optim__warmup": 0.0}
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_for_more_steps(tmp_path, caplog):
   folder = tmp_path / "run"
   train.train(_config(num_steps=6, **CONSTANT), folder)

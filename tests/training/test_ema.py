@@ -240,6 +240,7 @@ def test_every_reader_of_a_run_takes_both_or_neither(finished, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_a_run_that_starts_from_it_takes_both(finished):
   folder, built, state = finished
   started = finished_lib.start_from(built.init_state(5), folder)

@@ -121,6 +121,7 @@ def test_a_batch_may_bring_its_own_images():
       training.assert_close(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices():
   # As after a requeue on another machine: four, one, two.
   experiment = training.experiment(BATCH_NORM_AND_DROPOUT)

@@ -31,7 +31,7 @@ class Mlflow:
     self._client = mlflow.MlflowClient(place)
     known = own / "id"
     if first_step and known.exists():
-      self._id = known.read_text()
+      self._id = known.read_text("utf-8")
       self._client.update_run(self._id, status="RUNNING")
       return
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "rotjax")
@@ -41,7 +41,7 @@ class Mlflow:
       run_name=f"{config.name or folder.name}-{config.seed}",
     )
     self._id = run.info.run_id
-    known.write_text(self._id)
+    known.write_text(self._id, "utf-8")
     for key, value in resolve.flatten(config).items():
       self._client.log_param(self._id, key, value)
 

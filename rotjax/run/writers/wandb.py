@@ -21,11 +21,11 @@ class Wandb:
     known = folder / "wandb" / "id"
     if not first_step or not known.exists():
       known.parent.mkdir(parents=True, exist_ok=True)
-      known.write_text(secrets.token_hex(4))
+      known.write_text(secrets.token_hex(4), "utf-8")
     self._run = wandb.init(
       project=os.environ.get("WANDB_PROJECT", "rotjax"),
       name=f"{config.name or folder.name}-{config.seed}",
-      id=known.read_text(),
+      id=known.read_text("utf-8"),
       resume="allow",
       dir=folder,
       config=config.to_dict(),
