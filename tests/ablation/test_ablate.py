@@ -48,6 +48,7 @@ def write(folder, steps=4):
   return ["--sweep", str(file), "--workdir", str(folder / "run")]
 
 
+@pytest.mark.slow
 def test_a_failed_arm_does_not_stop_the_sweep(tmp_path, capsys):
   argv = write(tmp_path)
   with pytest.raises(errors.UserError, match="1 of 2 arms failed.*bad"):

@@ -12,6 +12,9 @@ from rotjax.prediction import predictor
 from rotjax.run import finished, summary, train
 from tests import npz
 
+# Beside tests/evaluation/test_ensemble.py, which trains nothing.
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
   "num_seeds": 2,
   "num_steps": 30,
@@ -78,7 +81,6 @@ def test_a_folder_of_seeds_predicts_together(run, tmp_path):
     finished.open_run(run)
 
 
-@pytest.mark.slow
 def test_evaluated_elsewhere_it_keeps_its_calibration(run):
   config = train.config_of(run, {"eval.num_angles": 2})
   assert train.evaluate(config, run) == 0

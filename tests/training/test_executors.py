@@ -45,7 +45,12 @@ def test_padding_rows_change_nothing():
 
 
 @pytest.mark.parametrize(
-  "name,num_devices", [("jit", 1), ("jit", 4), ("pmap", 2)]
+  "name,num_devices",
+  [
+    ("jit", 1),
+    pytest.param("jit", 4, marks=pytest.mark.slow),
+    pytest.param("pmap", 2, marks=pytest.mark.slow),
+  ],
 )
 def test_seeds_together_agree_with_single_runs(name, num_devices):
   experiment = training.experiment(BATCH_NORM_AND_DROPOUT)
