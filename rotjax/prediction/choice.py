@@ -8,7 +8,8 @@ border has less paper: where a fifth of a picture is, lines and letters that
 the model for pages can read make it a page, and that is told to be unsure, too.
 
 Measured on 1,480 photos of six public sets: 2.7 % were taken for pages, 3.6 %
-unsure; on 300 pages, upright and turned: 1 % unsure.
+unsure; on 300 pages, upright and turned: 1 % unsure. Of 586 photos two were
+taken for pages by their lines.
 """
 
 from collections.abc import Callable, Sequence

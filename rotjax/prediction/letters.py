@@ -37,7 +37,7 @@ MIDDLE = slice((SIDE - CROP) // 2, (SIDE + CROP) // 2)
 LINES, _PARTS = 7.0, 8
 # Where that does not tell by so many nats, parts of twice the size are read,
 # too: of lines far apart their halves may have been taken for lines.
-_LINES, _SURE = (LINES, 2 * LINES), 2.0
+_LINE_COUNTS, _SURE = (LINES, 2 * LINES), 2.0
 # Of the part with the strongest lines, theirs are so strong in the others.
 _LEAST_RHYTHM = 0.3
 # The least share of the probability that a half of the circle may have had.
@@ -159,7 +159,7 @@ def log_odds(page: PIL.Image.Image, angle_deg: float) -> float:
     Nats; 0 where there is nothing to read.
   """
   total = 0.0
-  for count in _LINES:
+  for count in _LINE_COUNTS:
     cut = parts(page, angle_deg, count)
     if cut:
       total += _mean_log_odds(cut)
@@ -235,7 +235,15 @@ def parts(
 
 
 def _cut(page, angle_deg, shape, corner, side) -> PIL.Image.Image:
-  """A square of the page as turned back in all, of which nothing is made."""
+  """A level square of the page, taken from the page as it lies.
+
+  Args:
+    page: as it lies.
+    angle_deg: its turn.
+    shape: height and width of the page once it is turned back.
+    corner: top and left of the square in that.
+    side: of the square, pixels.
+  """
   cos, sin = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
   y, x = np.subtract(corner, np.divide(shape, 2))
   # From pixels of the square to those of the page.

@@ -72,11 +72,17 @@ class RunFolder:
     Raises:
       UserError: one of `log.writers` cannot begin.
     """
-    if distributed.is_main():
-      folder = self.path / layout.CHECKPOINTS
-      self._checkpoints = checkpoint.Checkpoints(folder, config.checkpoint.keep)
-      own = resolve.apply(config, {"seed": self.seed})
-      self._writers = writers.opened(self.path, step, own)
+
+    def work():
+      if distributed.is_main():
+        folder = self.path / layout.CHECKPOINTS
+        keep = config.checkpoint.keep
+        self._checkpoints = checkpoint.Checkpoints(folder, keep)
+        own = resolve.apply(config, {"seed": self.seed})
+        self._writers = writers.opened(self.path, step, own)
+
+    # The others hear of it where one cannot begin.
+    distributed.together(work)
 
   def _read(
     self, which: str, fresh: step_lib.TrainState

@@ -7,7 +7,7 @@ from typing import Any
 
 from rotjax import errors, files
 from rotjax.config import load
-from rotjax.run import layout, locking
+from rotjax.run import layout, locking, writers
 
 # What a run writes, as patterns below its folder: --overwrite deletes these
 # and nothing else. The mark of a finished run goes first.
@@ -21,7 +21,7 @@ PATTERNS = (
   layout.CALIBRATION,
   "metrics.jsonl",
   "predictions.npz",
-  *("tensorboard/events*", "wandb/*", "mlflow/*"),
+  *(f"{name}/{kind.files}" for name, kind in writers.WRITERS.items()),
   *(
     f"plots/{name}.png"
     for name in (
@@ -34,7 +34,7 @@ PATTERNS = (
 # Folders of them, deleted where that leaves them empty.
 FOLDERS = (
   *("checkpoints/latest", "checkpoints/best", "checkpoints/set_aside"),
-  *("checkpoints", "tensorboard", "wandb", "mlflow", "plots"),
+  *("checkpoints", *writers.WRITERS, "plots"),
 )
 # Runs in a run's folder: of its seeds, and evaluations on other terms.
 _RUNS_BELOW = re.compile(r"seed-\d+|eval-.+-[0-9a-f]{8}")

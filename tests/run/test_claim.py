@@ -157,6 +157,7 @@ _MINE = (
 _WRITTEN = (
   *("summary.json", "metrics.jsonl", "predictions.npz", "calibration.json"),
   *("plots/donut.png", "plots/curves.png", "tensorboard/events.out.0"),
+  *("wandb/id", "mlflow/runs.db"),
   *("checkpoints/best/2/x", "checkpoints/latest/4/state/x"),
   *("checkpoints/set_aside/latest-6-1/x", "eval-csv-0123abcd/summary.json"),
   *("seed-0/summary.json", "seed-0/checkpoints/best/2/x"),

@@ -108,7 +108,7 @@ def test_a_run_goes_on_without_a_writer_that_fails(
   tmp_path, monkeypatch, caplog
 ):
   broken = _Broken()
-  monkeypatch.setattr(tensorboard, "opened", lambda *_: broken)
+  monkeypatch.setattr(tensorboard, "Writer", lambda *_: broken)
   every = writers.opened(tmp_path, 0, _config("tensorboard"))
   for step in (1, 2):
     for writer in every:
@@ -122,7 +122,7 @@ def test_a_run_goes_on_without_a_writer_that_fails(
 
 def test_a_full_disk_still_ends_it(tmp_path, monkeypatch):
   broken = _Broken()
-  monkeypatch.setattr(tensorboard, "opened", lambda *_: broken)
+  monkeypatch.setattr(tensorboard, "Writer", lambda *_: broken)
   kept, writer = writers.opened(tmp_path, 0, _config("tensorboard"))
   kept.close()
 
@@ -138,7 +138,7 @@ def test_a_writer_that_cannot_begin_is_one_line(tmp_path, monkeypatch):
   def opened(*_):
     raise RuntimeError("no login\nand so on")
 
-  monkeypatch.setattr(tensorboard, "opened", opened)
+  monkeypatch.setattr(tensorboard, "Writer", opened)
   with pytest.raises(errors.UserError) as caught:
     writers.opened(tmp_path, 0, _config("tensorboard"))
   words = "log.writers: tensorboard cannot begin (no login)"
@@ -148,7 +148,8 @@ def test_a_writer_that_cannot_begin_is_one_line(tmp_path, monkeypatch):
 def test_what_is_not_there_is_said_before_anything_is_written(
   tmp_path, monkeypatch
 ):
-  monkeypatch.setitem(writers.WRITERS, "wandb", "no_such_package")
+  kind = writers.Kind("no_such_package")
+  monkeypatch.setitem(writers.WRITERS, "wandb", kind)
   with pytest.raises(errors.UserError, match=r"pip install 'rotjax\[wandb\]'"):
     train.train(_config("wandb"), tmp_path / "run")
   with pytest.raises(errors.UserError, match="did you mean 'tensorboard'"):

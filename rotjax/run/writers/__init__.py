@@ -1,8 +1,9 @@
 """Where scalars go: metrics.jsonl always, and what `log.writers` names.
 
-A writer is a module of this folder, and its name in WRITERS. It has
-`opened(folder, first_step, config)`; what it needs beyond rotjax's own packages
-is an extra of its name.
+A writer is a module of this folder, and a line in WRITERS. Its class `Writer`
+is built from the run's folder, the step at which the run begins or goes on, and
+its config. What it writes lies in a folder of the writer's name in the run's,
+and what it needs beyond rotjax's own packages is an extra of that name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +12,32 @@ import importlib
 import importlib.util
 import logging
 import pathlib
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rotjax import errors
 from rotjax.run.writers import jsonl
 
 _log = logging.getLogger("rotjax")
 
-# The package that each needs.
-WRITERS = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}
+
+class Kind(NamedTuple):
+  """A writer that `log.writers` may name.
+
+  Attributes:
+    package: that it needs.
+    files: a pattern of what is its own in its folder, which goes where a run is
+      overwritten.
+  """
+
+  package: str
+  files: str = "*"
+
+
+WRITERS = {
+  "tensorboard": Kind("tensorboardX", "events*"),
+  "wandb": Kind("wandb"),
+  "mlflow": Kind("mlflow"),
+}
 
 
 class Writer(Protocol):
@@ -68,10 +86,10 @@ def check(names: Sequence[str]) -> None:
   """
   for name in names:
     errors.choose("log.writers", name, WRITERS)
-    if importlib.util.find_spec(WRITERS[name]) is None:
+    package = WRITERS[name].package
+    if importlib.util.find_spec(package) is None:
       raise errors.UserError(
-        f"log.writers: {WRITERS[name]} is not installed: pip install"
-        f" 'rotjax[{name}]'"
+        f"log.writers: {package} is not installed: pip install 'rotjax[{name}]'"
       )
 
 
@@ -91,7 +109,7 @@ def opened(folder: pathlib.Path, first_step: int, config: Any) -> list[Writer]:
   for name in config.log.writers:
     module = importlib.import_module(f"{__name__}.{name}")
     try:
-      writer = module.opened(folder, first_step, config)
+      writer = module.Writer(folder, first_step, config)
     except Exception as error:
       for begun in every:
         begun.close()

@@ -14,7 +14,7 @@ from typing import Any
 from rotjax.config import resolve
 
 
-class Mlflow:
+class Writer:
   """One run, which goes on under its identity when the training does."""
 
   def __init__(self, folder: pathlib.Path, first_step: int, config: Any):
@@ -56,8 +56,3 @@ class Mlflow:
 
   def close(self) -> None:
     self._client.set_terminated(self._id)
-
-
-def opened(folder: pathlib.Path, first_step: int, config: Any) -> Mlflow:
-  """See `writers.opened`."""
-  return Mlflow(folder, first_step, config)

@@ -9,17 +9,18 @@ from tensorboardX import event_file_writer
 from tensorboardX.proto import event_pb2, summary_pb2
 
 
-class TensorBoard:
+class Writer:
   """TensorBoard events, without TensorFlow.
 
   Not by tensorboardX's SummaryWriter, whose thread dies of a full disk without
   a word while its queue makes the run wait for ever.
   """
 
-  def __init__(self, folder: pathlib.Path, first_step: int):
-    folder.mkdir(parents=True, exist_ok=True)
+  def __init__(self, folder: pathlib.Path, first_step: int, config: Any):
+    own = folder / "tensorboard"
+    own.mkdir(parents=True, exist_ok=True)
     self._writer = event_file_writer.EventsWriter(
-      str(folder / "events"), f".{first_step}"
+      str(own / "events"), f".{first_step}"
     )
     self._flushed = time.monotonic()
     if first_step:
@@ -43,8 +44,3 @@ class TensorBoard:
 
   def close(self) -> None:
     self._writer.close()
-
-
-def opened(folder: pathlib.Path, first_step: int, config: Any) -> TensorBoard:
-  """See `writers.opened`."""
-  return TensorBoard(folder / "tensorboard", first_step)

@@ -11,7 +11,7 @@ import secrets
 from typing import Any
 
 
-class Wandb:
+class Writer:
   """One run, which goes on under its identity when the training does."""
 
   def __init__(self, folder: pathlib.Path, first_step: int, config: Any):
@@ -37,8 +37,3 @@ class Wandb:
 
   def close(self) -> None:
     self._run.finish()
-
-
-def opened(folder: pathlib.Path, first_step: int, config: Any) -> Wandb:
-  """See `writers.opened`."""
-  return Wandb(folder, first_step, config)
